@@ -22,13 +22,11 @@ pub(super) fn stopped(kind: DefinitionKind, definition: &Json, entitled: &Networ
 
 /// What the stages are told of it. Whether that is anything else than what it says.
 pub(crate) fn narrow(kind: DefinitionKind, definition: &mut Json, entitled: &Networks) -> bool {
-    let stopped = stopped(kind, definition, entitled);
-    if stopped.is_empty() {
+    if stopped(kind, definition, entitled).is_empty() {
         return false;
     }
     let named = draft::networks(kind, definition);
-    let kept: Vec<String> =
-        named.iter().filter(|network| !stopped.iter().any(|s| s == *network)).map(|n| (*n).to_owned()).collect();
+    let kept: Vec<String> = named.into_iter().filter(|network| entitled.contains(network)).map(str::to_owned).collect();
     let Some(fields) = definition.as_object_mut() else { return false };
     if kept.is_empty() {
         fields.insert("paused".to_owned(), true.into());

@@ -162,86 +162,79 @@ pub(super) async fn unpublished(
     values.extend(kind.more(public));
     let rows = async {
         let rows = tx.system(sql, &values).await?;
-        let bounds = bounds(&mut tx, kind, &rows).await?;
-        let entitled = entitled(&mut tx, kind, &rows).await?;
-        Ok((rows, bounds, entitled))
+        let said = said_of(&mut tx, kind, &rows).await?;
+        Ok((rows, said))
     };
     let rows = rows.await;
-    let (rows, bounds, entitled) = tx.end(rows).await?;
+    let (rows, said) = tx.end(rows).await?;
     let more = rows.len() as i64 == PAGE;
     let mut things = rows.iter().map(|row| read(kind, row)).collect::<Result<Vec<_>, _>>()?;
     for thing in &mut things {
-        if let Some(per_hour) = bounds.get(&thing.place.0) {
-            bound(&mut thing.present, *per_hour)?;
-        }
-        if let Some(networks) = entitled.get(&thing.place.0) {
-            narrowed(kind, &mut thing.present, networks)?;
+        if let Some(said) = said.get(&thing.place.0) {
+            said.apply(kind, &mut thing.present)?;
         }
     }
     Ok((things, more))
 }
 
-/// Messages in an hour over all channels, by tenants whose channels these rows are and whose plan bounds them. A plan that is changed after
-/// this raises the channels' revisions.
-async fn bounds(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String, i64>, Error> {
-    let mut bounds = HashMap::new();
-    let mut last = String::new();
-    for row in rows.iter().filter(|_| kind == Kind::Defined(DefinitionKind::Channel)) {
-        let tenant = row.text("tenant_id")?;
-        // They come by tenant.
-        if tenant != last {
-            tx.enter(&tenant.parse()?).await?;
-            let most = quotas::maximum(tx, Quota::DeliveriesPerHour).await?;
-            bounds.extend(most.map(|most| (tenant.clone(), most)));
-            last = tenant;
-        }
-    }
-    Ok(bounds)
+/// What a tenant's plan or entitlement makes of what is told of it.
+enum Said {
+    /// Messages in an hour over all channels, where the plan bounds them: for channels. A plan that is changed after this was read raises the
+    /// channels' revisions.
+    PerHour(i64),
+    /// The networks that the tenant is entitled to, where these are not all: for rules and monitors. Read after the rows: who is entitled to
+    /// others after this raises the revisions ([`crate::life::told`]).
+    Only(Networks),
 }
 
-/// Networks of tenants whose rules or monitors these rows are and who are not entitled to all. Read after the rows: who is entitled to others
-/// after this raises the revisions ([`crate::life::told`]).
-async fn entitled(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String, Networks>, Error> {
-    let mut entitled = HashMap::new();
-    let mut last = String::new();
-    let looks = matches!(kind, Kind::Defined(DefinitionKind::Rule | DefinitionKind::Monitor));
-    for row in rows.iter().filter(|_| looks) {
-        let tenant = row.text("tenant_id")?;
-        // They come by tenant.
-        if tenant != last {
-            tx.enter(&tenant.parse()?).await?;
-            let networks = organisations::entitled(tx).await?;
-            if networks != Networks::All {
-                entitled.insert(tenant.clone(), networks);
-            }
-            last = tenant;
-        }
-    }
-    Ok(entitled)
-}
-
-/// Leaves out of a rule or monitor what its tenant is not entitled to.
-fn narrowed(kind: Kind, present: &mut Present, entitled: &Networks) -> Result<(), Error> {
-    let Kind::Defined(kind) = kind else { return Ok(()) };
-    let Present::Tenant(ControlTenant { thing: TenantThing::Rule(of) | TenantThing::Monitor(of), .. }) = present else {
-        return Ok(());
+/// What is said to these rows, by their tenants.
+async fn said_of(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String, Said>, Error> {
+    let mut all = HashMap::new();
+    let Kind::Defined(kind @ (DefinitionKind::Channel | DefinitionKind::Rule | DefinitionKind::Monitor)) = kind else {
+        return Ok(all);
     };
-    let mut what: serde_json::Value = serde_json::from_str(&of.definition)
-        .map_err(|e| Error::Corrupt(format!("a {}'s definition: {e}", kind.as_str())))?;
-    if definitions::narrow(kind, &mut what, entitled) {
-        of.definition = what.to_string();
+    let mut last = String::new();
+    for row in rows {
+        let tenant = row.text("tenant_id")?;
+        // They come by tenant.
+        if tenant != last {
+            tx.enter(&tenant.parse()?).await?;
+            let said = if kind == DefinitionKind::Channel {
+                quotas::maximum(tx, Quota::DeliveriesPerHour).await?.map(Said::PerHour)
+            } else {
+                Some(organisations::entitled(tx).await?).filter(|list| *list != Networks::All).map(Said::Only)
+            };
+            all.extend(said.map(|said| (tenant.clone(), said)));
+            last = tenant;
+        }
     }
-    Ok(())
+    Ok(all)
 }
 
-/// Says it in the record of a channel.
-fn bound(present: &mut Present, per_hour: i64) -> Result<(), Error> {
-    let Present::Tenant(ControlTenant { thing: TenantThing::Channel(channel), .. }) = present else { return Ok(()) };
-    let mut what: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&channel.definition)
-        .map_err(|e| Error::Corrupt(format!("a channel's definition: {e}")))?;
-    what.insert(ORGANISATION_PER_HOUR.to_owned(), per_hour.max(0).into());
-    channel.definition = serde_json::Value::from(what).to_string();
-    Ok(())
+impl Said {
+    /// Says the bound in the record of a channel, or leaves out of a rule or monitor what its tenant is not entitled to.
+    fn apply(&self, kind: Kind, present: &mut Present) -> Result<(), Error> {
+        let (Kind::Defined(kind), Present::Tenant(ControlTenant { thing, .. })) = (kind, present) else {
+            return Ok(());
+        };
+        let corrupt = |e: serde_json::Error| Error::Corrupt(format!("a {}'s definition: {e}", kind.as_str()));
+        match (self, thing) {
+            (Self::PerHour(most), TenantThing::Channel(of)) => {
+                let mut what: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&of.definition).map_err(corrupt)?;
+                what.insert(ORGANISATION_PER_HOUR.to_owned(), (*most).max(0).into());
+                of.definition = serde_json::Value::from(what).to_string();
+            }
+            (Self::Only(networks), TenantThing::Rule(of) | TenantThing::Monitor(of)) => {
+                let mut what: serde_json::Value = serde_json::from_str(&of.definition).map_err(corrupt)?;
+                if definitions::narrow(kind, &mut what, networks) {
+                    of.definition = what.to_string();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Marks what is in the log.
