@@ -60,6 +60,8 @@ pub(super) struct Draft {
     pub(super) unindexed: bool,
     /// Where it sends to.
     reach: Option<Reach>,
+    /// What was read of a monitor, until [`Self::check`] has looked at it: of an import there are many drafts at once.
+    monitor: Option<Box<Monitor>>,
 }
 
 impl Draft {
@@ -117,10 +119,21 @@ impl Draft {
         fits(&definition)?;
         let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = DefinitionKind::Channel;
-        Ok(Self { kind, name, definition, secrets: None, made: None, disabled: None, unindexed: false, reach: None })
+        Ok(Self {
+            kind,
+            name,
+            definition,
+            secrets: None,
+            made: None,
+            disabled: None,
+            unindexed: false,
+            reach: None,
+            monitor: None,
+        })
     }
 
     fn read(kind: DefinitionKind, definition: &Value, kept: Option<Kept<'_>>, now: TimeMs) -> Result<Self, Error> {
+        let mut monitor = None;
         let plain = |definition: Value| (definition, None, None, false, None);
         let (definition, secrets, made, unindexed, reach) = match kind {
             DefinitionKind::Rule => plain(Rule::parse(definition).map_err(Error::Invalid)?.definition()),
@@ -135,8 +148,8 @@ impl Draft {
                 plain(Silence::parse(&definition).map_err(Error::Invalid)?.definition())
             }
             DefinitionKind::Monitor => {
-                let monitor = Monitor::parse(definition).map_err(Error::Invalid)?;
-                (monitor.definition(), None, None, monitor.is_unindexed() && !monitor.paused, None)
+                let read = monitor.insert(Box::new(Monitor::parse(definition).map_err(Error::Invalid)?));
+                (read.definition(), None, None, read.is_unindexed() && !read.paused, None)
             }
             DefinitionKind::Channel => {
                 let random = private::random::<32>().map_err(|e| Error::Settings(format!("no random numbers: {e}")))?;
@@ -148,24 +161,21 @@ impl Draft {
         };
         fits(&definition)?;
         let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { kind, name, definition, secrets, made, disabled: None, unindexed, reach })
+        Ok(Self { kind, name, definition, secrets, made, disabled: None, unindexed, reach, monitor })
     }
 
     /// Refuses what the operator does not allow, or what is not to be had on its networks.
     ///
     /// # Errors
     /// The target is not allowed; a monitor looks for what its networks do not have.
-    pub(super) async fn check(&self, bounds: &Bounds) -> Result<(), Error> {
+    pub(super) async fn check(&mut self, bounds: &Bounds) -> Result<(), Error> {
         self.check_networks(bounds)?;
         self.check_target(bounds).await
     }
 
     /// Refuses monitors that look for what their networks do not have.
-    fn check_networks(&self, bounds: &Bounds) -> Result<(), Error> {
-        if self.kind != DefinitionKind::Monitor || bounds.families.is_empty() {
-            return Ok(());
-        }
-        let monitor = Monitor::parse(&self.definition).map_err(Error::Invalid)?;
+    fn check_networks(&mut self, bounds: &Bounds) -> Result<(), Error> {
+        let Some(monitor) = self.monitor.take() else { return Ok(()) };
         let mistakes = monitor.wrong_in(|network| bounds.families.get(network).copied());
         if mistakes.is_empty() { Ok(()) } else { Err(Error::Invalid(mistakes)) }
     }

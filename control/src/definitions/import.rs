@@ -36,7 +36,7 @@ impl Incoming {
                 Draft::without_secrets(channel.definition())?
             }
             false => {
-                let draft = Draft::new(kind, definition, TimeMs::now())?;
+                let mut draft = Draft::new(kind, definition, TimeMs::now())?;
                 draft.check(bounds).await?;
                 draft
             }

@@ -163,7 +163,7 @@ impl Control {
         key: Option<&IdempotencyKey>,
         bounds: &Bounds,
     ) -> Result<MadeDefinition, Error> {
-        let draft = Draft::new(kind, body, TimeMs::now())?;
+        let mut draft = Draft::new(kind, body, TimeMs::now())?;
         draft.check(bounds).await?;
         // Kept as a keyed hash: there may be a password in it.
         let request = self.pepper.of_request(&[kind.as_str().as_bytes(), body.to_string().as_bytes()]);
@@ -227,7 +227,7 @@ impl Control {
             let before = self.definition(tenant, kind, id).await?;
             expected.check(before.version)?;
             let kept = opened(&sealer, tenant, &before);
-            let draft = Draft::changed(&before, patch, kept.as_ref(), TimeMs::now())?;
+            let mut draft = Draft::changed(&before, patch, kept.as_ref(), TimeMs::now())?;
             // Names are resolved outside of the transaction, which others wait for.
             draft.check(bounds).await?;
             let mut change = Change::begin(&self.db, &self.pepper, by).await?;
