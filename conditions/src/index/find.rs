@@ -269,6 +269,9 @@ impl Index {
         let Some(groups) = of.groups.get(&place) else { return };
         let Place::Party(party) = place else { return };
         whole.look_for(party.as_ref());
+        let contract = party.clone().or_else(|| whole.receiver());
+        // The same for every group, and of a transaction with thousands of outputs no small thing.
+        let mut told = None;
         for group in groups {
             if !scratch.steps.any_looks(&group.payers) {
                 continue;
@@ -278,8 +281,7 @@ impl Index {
             if !holds {
                 continue;
             }
-            let arguments = whole.told(party.as_ref());
-            let contract = party.clone().or_else(|| whole.receiver());
+            let arguments = told.get_or_insert_with(|| whole.told(party.as_ref())).clone();
             let fit = |taker: &Taker| Fit {
                 condition: taker.condition,
                 kind: FoundKind::Transaction,
