@@ -6,7 +6,7 @@ use super::{Monitor, Wanted};
 
 impl Monitor {
     /// The family that its addresses, events and functions are of; `None`: they do not tell.
-    pub fn family(&self) -> Option<Family> {
+    pub(super) fn family(&self) -> Option<Family> {
         let of_addresses = self.addresses.first().map(|watched| watched.address.family());
         let has_code = !self.functions.is_empty() || !self.events.is_empty();
         of_addresses.or_else(|| has_code.then_some(Family::Evm))

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
-/// Satoshi of a bitcoin, as a power of ten.
-const COIN: usize = 8;
+use crate::number::Number;
+
+/// Satoshi of a bitcoin.
+const COIN: u64 = 100_000_000;
 /// Of a rate for a virtual byte, which is kept for a thousand.
-const RATE: usize = 3;
+const RATE: u64 = 1_000;
 
 /// What a match of a Bitcoin transaction says of it: `received 2.5 BTC, moved 3 BTC, fee 500 sat (2.5 sat/vB)`; `None` for any other.
 pub(super) fn of(arguments: &Map<String, Value>) -> Option<String> {
@@ -26,15 +28,10 @@ pub(super) fn of(arguments: &Map<String, Value>) -> Option<String> {
     Some(all.join(", "))
 }
 
-/// A whole number of small parts as a decimal number of large ones; what is none stays.
-fn parts(number: &str, places: usize) -> String {
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return number.to_owned();
-    }
-    let digits = format!("{number:0>width$}", width = places + 1);
-    let (whole, rest) = digits.split_at(digits.len() - places);
-    let rest = rest.trim_end_matches('0');
-    if rest.is_empty() { whole.to_owned() } else { format!("{whole}.{rest}") }
+/// A whole number of small parts as a decimal number of large ones, each of so many; what is none stays.
+fn parts(number: &str, of: u64) -> String {
+    let large = number.parse().ok().and_then(|small| Number::ratio(small, of));
+    large.map_or_else(|| number.to_owned(), |large| large.to_string())
 }
 
 #[cfg(test)]
@@ -51,6 +48,6 @@ mod tests {
         let coinbase = json!({"output_value": "1", "pool": "SlushPool"});
         assert_eq!(of(coinbase).as_deref(), Some("moved 0.00000001 BTC, mined by SlushPool"));
         assert_eq!(of(json!({"value": "5"})), None);
-        assert_eq!([parts("0", 8), parts("x", 8), parts("1000", 3)], ["0", "x", "1"]);
+        assert_eq!([parts("0", COIN), parts("x", COIN), parts("1000", RATE)], ["0", "x", "1"]);
     }
 }
