@@ -87,9 +87,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_sources(&mut c, &now.contract_sources, contract_sources);
     compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
     restart(&mut c, "cache.redis", &now.cache.redis, redis, secret);
-    restart(&mut c, "cache.redis_ca", &now.cache.redis_ca, redis_ca, |path| {
-        path.as_deref().map_or_else(String::new, shown)
-    });
+    restart(&mut c, "cache.redis_ca", &now.cache.redis_ca, redis_ca, optional(|file: &PathBuf| shown(file)));
     compare_plans(&mut c, &now.plans, plans);
     let (contracts, plans) = (contracts.clone(), plans.clone());
     let in_force = Config { store, providers: *providers, networks, contracts, plans, ..now.clone() };

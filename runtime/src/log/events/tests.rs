@@ -195,8 +195,6 @@ proptest! {
     }
 }
 
-/// Children of many partitions run ahead of their headers, as after a long absence: what waits is bounded over all of them, and
-/// everything comes out all the same.
 #[test]
 fn a_partition_that_stands_keeps_nobody_and_goes_on_where_it_was() {
     let history: Vec<Want> =
@@ -227,6 +225,8 @@ fn a_partition_that_stands_keeps_nobody_and_goes_on_where_it_was() {
     assert_eq!(came(&mut assembler), all(0));
 }
 
+/// Children of many partitions run ahead of their headers, as after a long absence: what waits is bounded over all of them, and
+/// everything comes out all the same.
 #[test]
 fn what_waits_is_bounded_over_all_partitions() {
     use schemas::limits::{EVENTS_BYTES, EVENTS_OWN_BYTES};
