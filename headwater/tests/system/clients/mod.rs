@@ -92,24 +92,31 @@ impl Clients {
         }
     }
 
-    /// A query of its own, with a profile that only reads.
+    /// `dbt debug`, and a query of its own, with a profile that only reads.
     async fn dbt(&self, scratch: &Path) -> Result<(), String> {
         if !self.has("dbt") {
             return Ok(());
         }
         let project = self.sources.join("dbt");
-        let mut dbt = Command::new(self.prepared.join("dbt/bin/dbt"));
-        dbt.args(["show", "--inline", "SELECT count() AS transactions FROM headwater.transactions"]);
-        dbt.arg("--project-dir").arg(&project).arg("--profiles-dir").arg(&project);
-        dbt.env("DBT_TARGET_PATH", scratch).env("DBT_LOG_PATH", scratch);
-        dbt.env("DBT_SEND_ANONYMOUS_USAGE_STATS", "false").env("DBT_USE_COLORS", "false").current_dir(scratch);
-        dbt.env("CLICKHOUSE_HOST", self.facts.get("host")).env("CLICKHOUSE_PORT", self.facts.get("port"));
-        dbt.env("CLICKHOUSE_PASSWORD", self.facts.get("analyst_password"));
-        let (success, said) = end_of(&mut dbt).await?;
-        match success && said.contains(self.facts.get("transactions")) {
-            true => Ok(()),
-            false => Err(format!("dbt show:\n{said}")),
+        for (what, wanted) in [
+            (vec!["debug"], "All checks passed!".to_owned()),
+            (
+                vec!["show", "--inline", "SELECT count() AS transactions FROM headwater.transactions"],
+                self.facts.get("transactions").to_owned(),
+            ),
+        ] {
+            let mut dbt = Command::new(self.prepared.join("dbt/bin/dbt"));
+            dbt.args(&what).arg("--project-dir").arg(&project).arg("--profiles-dir").arg(&project);
+            dbt.env("DBT_TARGET_PATH", scratch).env("DBT_LOG_PATH", scratch);
+            dbt.env("DBT_SEND_ANONYMOUS_USAGE_STATS", "false").env("DBT_USE_COLORS", "false").current_dir(scratch);
+            dbt.env("CLICKHOUSE_HOST", self.facts.get("host")).env("CLICKHOUSE_PORT", self.facts.get("port"));
+            dbt.env("CLICKHOUSE_PASSWORD", self.facts.get("analyst_password"));
+            let (success, said) = end_of(&mut dbt).await?;
+            if !success || !said.contains(&wanted) {
+                return Err(format!("dbt {}:\n{said}", what[0]));
+            }
         }
+        Ok(())
     }
 }
 

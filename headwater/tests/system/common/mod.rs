@@ -264,7 +264,8 @@ impl Drop for Headwater {
 #[allow(clippy::print_stderr)]
 pub fn seeded(test: &str) -> fastrand::Rng {
     let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("{test}: HEADWATER_SEED={seed} replays it");
+    let long = of_many("", " HEADWATER_TEST_LONG=1");
+    eprintln!("{test}: HEADWATER_SEED={seed}{long} replays it");
     fastrand::Rng::with_seed(seed)
 }
 
