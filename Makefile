@@ -12,8 +12,9 @@ say = @printf '\n== %s\n' "$(1)"
 
 # Lints come with compiling: what is tested is made by the compiler that `cargo clippy` calls too, so that nothing is compiled or checked
 # twice. It optimizes a little less, so what is measured or shipped (`build`) is made by rustc itself.
-lint test-rust test-embedded test-browser test-long fuzz: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
-lint test-rust test-embedded test-browser test-long fuzz: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
+LINTED := lint test-rust test-embedded test-browser test-long fuzz
+$(LINTED): export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+$(LINTED): export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 
 .PHONY: help
 help: ## Show this list
@@ -93,14 +94,13 @@ services-stop: ## Stop them
 
 .PHONY: test-long
 test-long: fetch dashboard ## What else is tried by a sample: every statement to be cut off at, more seeds and kills; an export of a million rows
-	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test sink
+	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test sink --test life
 	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test api -- export::a_large --nocapture
-	HEADWATER_TEST_LONG=1 scripts/test-rust $(CARGO) test --workspace --locked --test system -- kill windows:: faults:: chaos:: away:: --include-ignored
+	HEADWATER_TEST_LONG=1 scripts/test-rust $(CARGO) test --workspace --locked --test system -- kill:: windows:: faults:: chaos:: away:: --include-ignored
 
 .PHONY: test-browser
-test-browser: fetch dashboard ## The dashboard in a real browser against the real binary
+test-browser: fetch lint ## The dashboard in a real browser against the real binary
 	$(call say,dashboard in a browser)
-	$(CARGO) build --workspace --all-targets --locked
 	scripts/test-browser $(TARGET)/debug/headwater
 
 .PHONY: fmt
