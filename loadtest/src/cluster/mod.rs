@@ -151,12 +151,11 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn stage(&mut self, name: &str) -> Result<(), Failure> {
-        let config = self.config.to_string_lossy().into_owned();
-        let stage = name.split('-').next().unwrap_or(name);
-        if stage == "up" {
-            return self.spawn(name, &[stage, "--config", &config]);
+        if of_instance(name) == "up" {
+            let config = self.config.to_string_lossy().into_owned();
+            return self.spawn(name, &["up", "--config", &config]);
         }
-        self.spawn(name, &[stage, "--config", &config, "--instance", name, "--admin-listen", "127.0.0.1:0"])
+        self.processes.spawn(name, &mut stage(&self.binary, &self.config, name))
     }
 
     /// `kill -9`.
@@ -207,9 +206,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub async fn run(&self, args: &[&str]) -> Result<Output, Failure> {
-        let mut command = tokio::process::Command::new(&self.binary);
-        command.args(args).arg("--config").arg(&self.config).kill_on_drop(true);
-        Ok(tokio::time::timeout(START, command.output()).await??)
+        run(&self.binary, &self.config, args, START).await
     }
 
     /// Fails, with their last words, when processes have ended by themselves.
@@ -260,6 +257,29 @@ pub(crate) fn binary(named: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(path) => Ok(path.to_owned()),
         None => Ok(std::env::current_exe()?.with_file_name("headwater")),
     }
+}
+
+/// What an instance such as `sink-2` runs.
+fn of_instance(name: &str) -> &str {
+    name.split('-').next().unwrap_or(name)
+}
+
+/// A stage in a process of its own, under a name such as `sink-2`, which is its instance too.
+pub(crate) fn stage(binary: &Path, config: &Path, name: &str) -> Command {
+    let mut command = Command::new(binary);
+    command.arg(of_instance(name)).arg("--config").arg(config);
+    command.args(["--instance", name, "--admin-listen", "127.0.0.1:0"]);
+    command
+}
+
+/// Runs a command of the binary with a configuration, to its end, for which it has so long.
+///
+/// # Errors
+/// It cannot be started, or takes longer.
+pub(crate) async fn run(binary: &Path, config: &Path, args: &[&str], patience: Duration) -> Result<Output, Failure> {
+    let mut command = tokio::process::Command::new(binary);
+    command.args(args).arg("--config").arg(config).kill_on_drop(true);
+    Ok(tokio::time::timeout(patience, command.output()).await??)
 }
 
 /// Ports of servers, below those that the system gives to outgoing connections, and above those of `scripts/services`: a process

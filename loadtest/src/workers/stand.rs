@@ -10,10 +10,8 @@ use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use rustix::process::Signal;
-use schemas::topics;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,18 +96,13 @@ impl Stand {
         let config = folder.path().join("headwater.toml");
         std::fs::write(&config, text)?;
         let binary = cluster::binary(args.release_binary.as_deref())?;
-        let made = tokio::process::Command::new(&binary)
-            .args(["topics", "apply", "--config"])
-            .arg(&config)
-            .kill_on_drop(true)
-            .output();
-        let made = tokio::time::timeout(PATIENCE, made).await??;
+        let made = cluster::run(&binary, &config, &["topics", "apply"], PATIENCE).await?;
         if !made.status.success() {
             return Err(format!("the topics were not made: {}", String::from_utf8_lossy(&made.stderr)).into());
         }
         let log = KafkaLog::connect(KafkaConfig { prefix, ..KafkaConfig::new(brokers) }).await?;
         let pairs = if args.enrich > 0 { 2 } else { 1 };
-        let topic = [topics::RAW_BLOCKS, topics::ENRICHED_BLOCKS][pairs - 1].name;
+        let topic = PAIRS[pairs - 1].0.name;
         let arrivals = Arrivals::from_the_beginning(&*log, topic, args.partitions).await?;
         let hands = Hands::follow(&*log).await?;
         Ok(Self {
@@ -179,11 +172,8 @@ impl Stand {
     }
 
     fn start(&mut self, name: &str) -> Result<(), Failure> {
-        let stage = name.split('-').next().unwrap_or(name);
         let config = self.folder.path().join("headwater.toml");
-        let mut command = Command::new(&self.binary);
-        command.arg(stage).arg("--config").arg(config).args(["--instance", name, "--admin-listen", "127.0.0.1:0"]);
-        self.processes.spawn(name, &mut command)
+        self.processes.spawn(name, &mut cluster::stage(&self.binary, &config, name))
     }
 
     /// Has something happen; what that was.
