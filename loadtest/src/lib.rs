@@ -7,6 +7,7 @@ mod arrivals;
 pub mod backfill;
 pub mod bench;
 pub mod bitcoin;
+mod chains;
 pub mod chaos;
 pub mod chaos_alerts;
 pub mod cli;

@@ -6,17 +6,15 @@
 
 use crate::arrivals::Arrivals;
 use crate::bench::processes;
+use crate::chains::Chains;
 use crate::cluster::{self, Cluster, Endpoint, Servers, Settings, Way};
 use crate::failure::Failure;
-use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use clap::Args;
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use schemas::topics;
-use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the run is given up.
@@ -92,15 +90,10 @@ pub async fn run(args: Wide) -> Result<(), Failure> {
 pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
     let binary = cluster::binary(args.binary.as_deref())?;
     let servers = Servers::start(&args.services, args.brokers, args.late > 0).await?;
-    let data = Arc::new(Dataset::embedded("optimism")?);
-    let mut nodes = Vec::new();
-    for n in 0..args.networks {
-        let config = Config { clock: Clock::Manual, history: 3, seed: n, ..Config::new(data.clone()) };
-        nodes.push((format!("net-{n}"), spawn(config).await?));
-    }
+    let chains = Chains::spawn(args.networks).await?;
     let mut cluster = Cluster::start(Settings {
         binary,
-        networks: nodes.iter().map(|(slug, node)| (slug.clone(), Endpoint::from(node))).collect(),
+        networks: chains.nodes.iter().map(|(slug, node)| (slug.clone(), Endpoint::from(node))).collect(),
         log: format!(
             "kafka = \"{}\"\nschema_registry = \"{}\"\npartitions = {}\nreplication = {}\n",
             servers.kafka,
@@ -126,7 +119,7 @@ pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Resul
             proxy.spoil(broker, Way::Slow(args.late)).await?;
         }
     }
-    let mut stand = Stand { nodes, cluster: &mut cluster, made: HashMap::new() };
+    let mut stand = Stand { chains, cluster: &mut cluster };
     let outcome = stand.measure(args, &mut seen, tell).await;
     if args.keep {
         tell(format!("kept in {}", cluster.keep().display()));
@@ -135,10 +128,8 @@ pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Resul
 }
 
 struct Stand<'a> {
-    nodes: Vec<(String, Simulator)>,
+    chains: Chains,
     cluster: &'a mut Cluster,
-    /// When a block was made.
-    made: HashMap<(String, u64), Instant>,
 }
 
 impl Stand<'_> {
@@ -190,7 +181,7 @@ impl Stand<'_> {
         let end = Instant::now() + PATIENCE;
         loop {
             seen.poll().await?;
-            let missing = self.nodes.iter().filter(|(slug, node)| seen.height(slug) < node.head()).count();
+            let missing = self.chains.missing(seen);
             if missing == 0 {
                 return Ok(());
             }
@@ -205,24 +196,21 @@ impl Stand<'_> {
     async fn watch(&mut self, args: &Wide, seen: &mut Arrivals) -> Result<Duration, Failure> {
         let end = Instant::now() + Duration::from_secs(args.watch);
         // Never all at once: a chain's block is no other's.
-        let pause = Duration::from_secs_f64(args.every / self.nodes.len() as f64);
-        let (mut next, mut turn) = (Instant::now(), 0);
-        self.made.clear();
+        let pause = Duration::from_secs_f64(args.every / self.chains.nodes.len() as f64);
+        let mut next = Instant::now();
+        self.chains.begin();
         seen.slowest = Duration::ZERO;
         while Instant::now() < end {
             while Instant::now() >= next {
                 next += pause;
-                let (slug, node) = &self.nodes[turn % self.nodes.len()];
-                turn += 1;
-                let head = node.advance(1)?;
-                self.made.insert((slug.clone(), head), Instant::now());
+                self.chains.grow()?;
             }
             seen.poll().await?;
-            seen.measure(&mut self.made);
+            seen.measure(&mut self.chains.made);
             self.cluster.all_run()?;
         }
         self.until_all(seen).await?;
-        seen.measure(&mut self.made);
+        seen.measure(&mut self.chains.made);
         Ok(seen.slowest)
     }
 }

@@ -4,13 +4,12 @@ use super::hands::Hands;
 use super::{Phase, Report, Workers};
 use crate::arrivals::Arrivals;
 use crate::bench::memory;
+use crate::chains::Chains;
 use crate::chaos::topics::{PAIRS, counts};
 use crate::cluster::{self, Endpoint, Processes};
 use crate::failure::Failure;
-use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use rustix::process::Signal;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +18,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Where nothing passed to another hand for so long, the assignment is at rest: three times what stages need to say so.
 const AT_REST: Duration = Duration::from_secs(15);
-/// Blocks beyond the first that every chain has before.
-const HISTORY: u64 = 3;
 
 /// What happens to workers.
 #[derive(Clone, Copy, Debug)]
@@ -55,16 +52,13 @@ pub(super) struct Stand {
     // Before the folder in which they write: what is dropped first ends first.
     processes: Processes,
     folder: tempfile::TempDir,
-    nodes: Vec<(String, Simulator)>,
+    chains: Chains,
     log: Arc<KafkaLog>,
     arrivals: Arrivals,
     hands: Hands,
-    /// When a block was made.
-    made: HashMap<(String, u64), Instant>,
-    /// Between two blocks of all chains, when the next one is made, and of which.
+    /// Between two blocks of all chains, and when the next one is made.
     pause: Duration,
     next: Instant,
-    turn: usize,
     /// Told to stop.
     stopping: Vec<String>,
     /// Killed or stopped.
@@ -76,17 +70,12 @@ pub(super) struct Stand {
 impl Stand {
     /// Everything but the workers.
     pub(super) async fn build(args: &Workers, brokers: &str) -> Result<Self, Failure> {
-        let data = Arc::new(Dataset::embedded("optimism")?);
-        let mut nodes = Vec::new();
-        for n in 0..args.networks {
-            let config = Config { clock: Clock::Manual, history: HISTORY, seed: n, ..Config::new(data.clone()) };
-            nodes.push((format!("net-{n}"), spawn(config).await?));
-        }
+        let chains = Chains::spawn(args.networks).await?;
         let folder = tempfile::Builder::new().prefix("headwater-workers-").tempdir()?;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
         let prefix = format!("workers-{now:x}.");
         let mut text = format!("[data]\ndir = {:?}\n", folder.path().join("data"));
-        for (slug, node) in &nodes {
+        for (slug, node) in &chains.nodes {
             text += &Endpoint::from(node).network(slug);
         }
         text += &format!(
@@ -109,15 +98,13 @@ impl Stand {
             binary,
             processes: Processes::new(folder.path()),
             // Never all at once: a chain's block is no other's.
-            pause: Duration::try_from_secs_f64(args.every / nodes.len() as f64)?,
+            pause: Duration::try_from_secs_f64(args.every / chains.nodes.len() as f64)?,
             folder,
-            nodes,
+            chains,
             log,
             arrivals,
             hands,
-            made: HashMap::new(),
             next: Instant::now(),
-            turn: 0,
             stopping: Vec::new(),
             away: Vec::new(),
             pairs,
@@ -227,19 +214,17 @@ impl Stand {
         while begun.elapsed() < Duration::from_secs(args.watch) {
             while Instant::now() >= self.next {
                 self.next += self.pause;
-                let (slug, node) = &self.nodes[self.turn % self.nodes.len()];
-                self.turn += 1;
-                let head = node.advance(1)?;
-                self.made.insert((slug.clone(), head), Instant::now());
+                self.chains.grow()?;
             }
             self.look().await?;
         }
         let until = Instant::now() + PATIENCE;
-        while !self.made.is_empty() || !self.stopping.is_empty() {
+        while !self.chains.made.is_empty() || !self.stopping.is_empty() {
             self.look().await?;
             if Instant::now() > until {
-                let waiting = self.made.keys().next().map_or_else(String::new, |(slug, n)| format!("{slug} {n}"));
-                let (many, stopping) = (self.made.len(), self.stopping.join(" "));
+                let waiting =
+                    self.chains.made.keys().next().map_or_else(String::new, |(slug, n)| format!("{slug} {n}"));
+                let (many, stopping) = (self.chains.made.len(), self.stopping.join(" "));
                 return Err(format!(
                     "after {what}: {many} blocks did not come in {PATIENCE:?}, such as {waiting}; still to stop: {stopping}"
                 )
@@ -253,7 +238,7 @@ impl Stand {
     /// Takes in what there is to see.
     async fn look(&mut self) -> Result<(), Failure> {
         self.arrivals.poll().await?;
-        self.arrivals.measure(&mut self.made);
+        self.arrivals.measure(&mut self.chains.made);
         self.hands.poll().await?;
         for name in std::mem::take(&mut self.stopping) {
             if !self.processes.has_ended(&name)? {
@@ -269,7 +254,7 @@ impl Stand {
         let until = Instant::now() + PATIENCE;
         loop {
             self.look().await?;
-            let missing = self.nodes.iter().filter(|(slug, node)| self.arrivals.height(slug) < node.head()).count();
+            let missing = self.chains.missing(&self.arrivals);
             if missing == 0 {
                 return Ok(());
             }
@@ -284,7 +269,7 @@ impl Stand {
         let mut all = 0;
         for pair in PAIRS.into_iter().take(self.pairs) {
             let there = counts(&*self.log, pair).await?;
-            for (slug, node) in &self.nodes {
+            for (slug, node) in &self.chains.nodes {
                 let (events, head) = (there.get(slug).map_or(0, |(events, _)| *events), node.head());
                 if events != head {
                     return Err(format!("{} has {events} events of {slug}, whose head is {head}", pair.0.name).into());
