@@ -4,7 +4,7 @@
 //! the process costs by itself. Statements are those that the binary counts itself; one that does not count them shows none.
 
 use super::instance::{Instance, Setting};
-use super::{Failure, Node, processes};
+use super::{Failure, Node, metrics, processes};
 use crate::node::evm::Dataset;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,20 +97,9 @@ pub(super) async fn window(instance: &Instance, networks: usize) -> Result<Idle,
     })
 }
 
-/// The counter by its labels, from a page in the Prometheus text format; `None` when the page does not have it.
+/// The counter by its labels; `None` when the page does not have it.
 fn statements(page: &str) -> Option<BTreeMap<String, f64>> {
-    let mut counted: Option<BTreeMap<String, f64>> = None;
-    for line in page.lines() {
-        let Some(rest) = line.strip_prefix(STATEMENTS) else { continue };
-        let Some((labels, value)) = rest.rsplit_once(' ') else { continue };
-        let Ok(value) = value.parse::<f64>() else { continue };
-        let named = labels.strip_prefix('{').and_then(|labels| labels.strip_suffix('}'));
-        if named.is_none() && !labels.is_empty() {
-            continue;
-        }
-        *counted.get_or_insert_default().entry(named.unwrap_or_default().replace('"', "")).or_default() += value;
-    }
-    counted
+    Some(metrics::counted(page, STATEMENTS)).filter(|counted| !counted.is_empty())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod idle;
 pub(crate) mod instance;
 pub(crate) mod latency;
 mod merges;
+pub(crate) mod metrics;
 mod node;
 mod peers;
 pub(crate) mod processes;

@@ -7,7 +7,7 @@ use super::Ground;
 use super::noisy::{self, Noisy};
 use crate::bench::alerts::Receiver;
 use crate::bench::instance::{Instance, Setting};
-use crate::bench::{NETWORK, Node, contracts, processes};
+use crate::bench::{NETWORK, Node, contracts, metrics, processes};
 use crate::defined::{self, Defined, Made};
 use crate::failure::Failure;
 use crate::monitors;
@@ -264,13 +264,9 @@ async fn at_rest(instance: &Instance) {
     }
 }
 
-/// A metric, over all its labels, on a page in the Prometheus text format; 0 where nothing is told of it.
+/// A metric over all its labels; 0 where nothing is told of it.
 fn sum(page: &str, name: &str) -> f64 {
-    let of = |line: &str| {
-        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;
-        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
-    };
-    page.lines().filter_map(of).sum()
+    metrics::counted(page, name).values().sum()
 }
 
 #[cfg(test)]
