@@ -60,14 +60,11 @@ impl Asked {
 
     fn of(idle: (&Counts, &Counts), minutes: f64, head: (&Counts, &Counts), networks: f64) -> Self {
         let calls = |counts: &Counts| counts.methods.values().sum::<u64>();
-        let per_block = |before: u64, after: u64| after.saturating_sub(before) as f64 / (networks * HEADS as f64);
+        let blocks = networks * HEADS as f64;
+        let per_block = |before: u64, after: u64| after.saturating_sub(before) as f64 / blocks;
         let (before, after) = head;
-        let method = |(name, count): (&String, &u64)| {
-            let rate = per_block(before.methods.get(name).copied().unwrap_or(0), *count);
-            (rate > 0.0).then(|| (name.clone(), rate))
-        };
         Self {
-            calls_per_block: after.methods.iter().filter_map(method).collect(),
+            calls_per_block: after.calls_since(before, blocks),
             bytes_per_block: per_block(before.bytes, after.bytes),
             heads_per_block: per_block(before.notifications, after.notifications),
             idle_calls_per_minute: calls(idle.1).saturating_sub(calls(idle.0)) as f64 / (minutes * networks),

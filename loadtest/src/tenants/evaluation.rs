@@ -213,10 +213,6 @@ async fn looked_through(
         return Err(format!("{} of {transactions} transactions were looked through", of(LOOKED_THROUGH)).into());
     }
     let per_block = |before: u64, after: u64| after.saturating_sub(before) as f64 / blocks as f64;
-    let method = |(name, count): (&String, &u64)| {
-        let rate = per_block(calls.methods.get(name).copied().unwrap_or(0), *count);
-        (rate > 0.0).then(|| (name.clone(), rate))
-    };
     Ok(Evaluation {
         tenants,
         monitors,
@@ -227,7 +223,7 @@ async fn looked_through(
         seconds,
         cpu_us_per_transaction: used.as_secs_f64() * 1e6 / transactions.max(1) as f64,
         resident_bytes: processes::resident(instance.pid()),
-        calls_per_block: called.methods.iter().filter_map(method).collect(),
+        calls_per_block: called.calls_since(&calls, blocks as f64),
         fetched_per_block: (per_block(calls.blocks, called.blocks), per_block(calls.receipts, called.receipts)),
     })
 }

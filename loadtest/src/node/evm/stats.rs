@@ -42,6 +42,17 @@ pub struct Counts {
     pub notifications: u64,
 }
 
+impl Counts {
+    /// Calls by method since `before`, for each of so many; methods that were not called are left out.
+    pub(crate) fn calls_since(&self, before: &Self, many: f64) -> BTreeMap<String, f64> {
+        let since = |(name, count): (&String, &u64)| {
+            let calls = count.saturating_sub(before.methods.get(name).copied().unwrap_or(0));
+            (calls > 0).then(|| (name.clone(), calls as f64 / many))
+        };
+        self.methods.iter().filter_map(since).collect()
+    }
+}
+
 impl Stats {
     pub(crate) fn called(&self, method: &str) {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
