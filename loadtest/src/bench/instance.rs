@@ -77,7 +77,7 @@ impl Instance {
     }
 
     /// The same with these lines of its networks.
-    pub(crate) async fn launch(binary: &Path, networks: &str, setting: &Setting<'_>) -> Result<Self, Failure> {
+    pub(super) async fn launch(binary: &Path, networks: &str, setting: &Setting<'_>) -> Result<Self, Failure> {
         let Setting { extra, keep, api: of_api, .. } = *setting;
         let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
         let [api, admin, store] = free_ports()?;
@@ -108,7 +108,7 @@ impl Instance {
     }
 
     /// CPU time so far by thread name, and of its children.
-    pub(crate) fn usage(&self) -> Usage {
+    pub(super) fn usage(&self) -> Usage {
         self.watch.usage()
     }
 
@@ -126,7 +126,7 @@ impl Instance {
         self.api
     }
 
-    pub(crate) fn socket_url(&self) -> String {
+    pub(super) fn socket_url(&self) -> String {
         format!("ws://{}/api/v1/ws", self.api)
     }
 
@@ -136,14 +136,14 @@ impl Instance {
     }
 
     /// The highest height that is visible in the store; 0: none.
-    pub(crate) async fn processed(&self) -> Result<u64, Failure> {
+    pub(super) async fn processed(&self) -> Result<u64, Failure> {
         let health = self.health().await?;
         let network = health["networks"].as_array().and_then(|all| all.iter().find(|n| n["network"] == NETWORK));
         Ok(network.and_then(|n| n["processed_height"].as_u64()).unwrap_or(0))
     }
 
     /// How many networks are visible up to `height`.
-    pub(crate) async fn all_at(&self, height: u64) -> Result<usize, Failure> {
+    pub(super) async fn all_at(&self, height: u64) -> Result<usize, Failure> {
         let health = self.health().await?;
         let networks = health["networks"].as_array().into_iter().flatten();
         Ok(networks.filter(|n| n["processed_height"].as_u64().is_some_and(|at| at >= height)).count())
@@ -181,7 +181,7 @@ impl Instance {
     }
 
     /// One row of numbers, asked for with the analyst's password.
-    pub(crate) async fn row(&self, sql: &str) -> Result<Vec<u128>, Failure> {
+    pub(super) async fn row(&self, sql: &str) -> Result<Vec<u128>, Failure> {
         let file = self.data().join("store/credentials.toml");
         let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let password = text.lines().find_map(|line| {
@@ -214,12 +214,12 @@ impl Instance {
     }
 
     /// Where the store keeps its parts.
-    pub(crate) fn store_folder(&self) -> PathBuf {
+    pub(super) fn store_folder(&self) -> PathBuf {
         self.data().join("store")
     }
 
     /// Bytes on disk of each entry of the data directory.
-    pub(crate) fn sizes(&self) -> Result<Vec<(String, u64)>, Failure> {
+    pub(super) fn sizes(&self) -> Result<Vec<(String, u64)>, Failure> {
         let mut sizes = Vec::new();
         for entry in fs::read_dir(self.data())? {
             let entry = entry?;

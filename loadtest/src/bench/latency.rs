@@ -135,7 +135,7 @@ pub(super) async fn measure(
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    pub(crate) fn of(times: impl Iterator<Item = Duration>) -> Self {
+    pub(super) fn of(times: impl Iterator<Item = Duration>) -> Self {
         let mut times: Vec<Duration> = times.collect();
         times.sort();
         Self(times)
@@ -153,7 +153,7 @@ impl Times {
 }
 
 /// When the node showed each height.
-pub(crate) fn shown(heads: &mut Receiver<HeadEvent>) -> HashMap<u64, Instant> {
+pub(super) fn shown(heads: &mut Receiver<HeadEvent>) -> HashMap<u64, Instant> {
     let mut shown = HashMap::new();
     while let Ok(head) = heads.try_recv() {
         shown.insert(head.block.height, head.at);

@@ -18,7 +18,7 @@ mod feed;
 mod fleet;
 mod idle;
 pub(crate) mod instance;
-pub(crate) mod latency;
+mod latency;
 mod merges;
 pub(crate) mod metrics;
 mod node;
@@ -209,6 +209,12 @@ fn blocks_with(data: &Dataset, transactions: u64) -> Result<u64, Failure> {
     Ok(blocks)
 }
 
+/// Lines of a configuration whose stages meet at Kafka, with topics that no other measurement of this name has.
+pub(crate) fn over_kafka(brokers: &str, name: &str) -> Result<String, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    Ok(format!("[log]\nkafka = {brokers:?}\nprefix = \"{name}-{now:x}.\"\n"))
+}
+
 /// All that one run measures with.
 struct Measuring {
     args: Bench,
@@ -239,8 +245,7 @@ impl Measuring {
         if kind == LogKind::Embedded {
             return Ok(self.args.extra_config.clone());
         }
-        let (brokers, now) = (self.brokers()?, SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
-        Ok(format!("{}\n[log]\nkafka = {brokers:?}\nprefix = \"bench-{now:x}.\"\n", self.args.extra_config))
+        Ok(format!("{}\n{}", self.args.extra_config, over_kafka(self.brokers()?, "bench")?))
     }
 
     /// Wakes up what a broker does late.

@@ -7,7 +7,7 @@ use super::Ground;
 use super::noisy::{self, Noisy};
 use crate::bench::alerts::Receiver;
 use crate::bench::instance::{Instance, Setting};
-use crate::bench::{NETWORK, Node, contracts, metrics, processes};
+use crate::bench::{NETWORK, Node, contracts, metrics, over_kafka, processes};
 use crate::defined::{self, Defined, Made};
 use crate::failure::Failure;
 use crate::monitors;
@@ -103,8 +103,7 @@ pub(super) async fn measure(
     let mut extra =
         format!("[alerts]\nallow_targets = [\"{}\", \"{}\"]\n", receivers.0.address(), receivers.1.address());
     if !brokers.is_empty() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
-        extra += &format!("[log]\nkafka = {brokers:?}\nprefix = \"tenants-{now:x}.\"\n");
+        extra += &over_kafka(brokers, "tenants")?;
     }
     let node = Node::start(ground.data.clone(), HISTORY, ground.at_ms).await?;
     node.simulator.clear_faults();
