@@ -5,8 +5,6 @@
 
 use crate::failure::Failure;
 use control::{Authenticated, Bounds, Caller, Control, EXPORT_FORMAT, Id, ImportReader, Operator};
-use runtime::scripts::Scripts;
-use runtime::targets::Targets;
 use schemas::limits::control::IMPORTED_INTO;
 use schemas::records::DefinitionKind;
 use serde_json::{Value, json};
@@ -18,16 +16,6 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How often that is looked at.
 const POLL: Duration = Duration::from_millis(200);
-
-/// What the configuration of a process allows of definitions.
-///
-/// # Errors
-/// A target in it that is none.
-pub(crate) fn bounds(alerts: &runtime::config::Alerts) -> Result<Bounds, Failure> {
-    let targets = Targets::new(&alerts.allow_targets, &alerts.ports).map_err(|wrong| wrong.join("; "))?;
-    let scripts = Scripts::of(alerts.scripts, &alerts.scripts_dir);
-    Ok(Bounds { targets, scripts, max_unindexed: alerts.max_unindexed, ..Bounds::default() })
-}
 
 /// Something that was defined.
 #[derive(Clone, Debug)]

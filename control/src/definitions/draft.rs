@@ -35,6 +35,18 @@ pub struct Bounds {
     pub families: BTreeMap<Network, Family>,
 }
 
+impl Bounds {
+    /// What a configuration says. What is no target is told when the configuration is read.
+    pub fn of(alerts: &runtime::config::Alerts) -> Self {
+        Self {
+            targets: Targets::new(&alerts.allow_targets, &alerts.ports).unwrap_or_default(),
+            scripts: Scripts::of(alerts.scripts, &alerts.scripts_dir),
+            max_unindexed: alerts.max_unindexed,
+            families: BTreeMap::new(),
+        }
+    }
+}
+
 /// Public targets, no programs, and as many monitors of that kind as the configuration has where it says nothing.
 impl Default for Bounds {
     fn default() -> Self {

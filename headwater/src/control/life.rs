@@ -12,7 +12,7 @@ use control::{Bounds, Caller, Id, ImportReader, Operator, Progress, TenantInfo, 
 use schemas::TimeMs;
 
 use super::{failed, with_operator};
-use crate::{arguments::ConfigFile, exit::Failure, parts};
+use crate::{arguments::ConfigFile, exit::Failure};
 
 /// Bytes of a file that are read at a time.
 const PIECE: usize = 256 << 10;
@@ -77,7 +77,7 @@ pub fn export(args: &Export) -> Result<(), Failure> {
 
 /// What a document defines, in a new organisation or in one that is there: all of it, or nothing.
 pub fn import(args: &Import) -> Result<(), Failure> {
-    let bounds = parts::bounds(&runtime::config::load(&args.config.config)?.alerts);
+    let bounds = Bounds::of(&runtime::config::load(&args.config.config)?.alerts);
     with_operator(&args.config.config, async |operator| {
         let mut said = Said::default();
         let brought = read(&args.file, &bounds, &mut said).await?;

@@ -22,7 +22,7 @@ pub use contract_past::contract_past;
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
 pub use settings::{
-    aggregate_config, alerts_config, api_config, bounds, enrich_config, ingest_config, ingest_networks, sink_config,
+    aggregate_config, alerts_config, api_config, enrich_config, ingest_config, ingest_networks, sink_config,
 };
 pub use store::{Asker, connect_store, engine_config};
 

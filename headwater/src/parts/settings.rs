@@ -3,11 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use nodes::fleet::Limits;
-use runtime::{
-    config::{Alerts, Config, Confirm, Live, Network, Start, Verify},
-    scripts::Scripts,
-    targets::Targets,
-};
+use runtime::config::{Config, Confirm, Live, Network, Start, Verify};
 use store::{
     StoreConfig,
     sink::{Keep, Keeping, SinkConfig, week_of_heights},
@@ -116,16 +112,6 @@ fn keep(config: &Config) -> Keep {
     }
 }
 
-/// What the operator allows of rules, monitors and channels. What is no target was told when the configuration was read.
-pub fn bounds(alerts: &Alerts) -> control::Bounds {
-    control::Bounds {
-        targets: Targets::new(&alerts.allow_targets, &alerts.ports).unwrap_or_default(),
-        scripts: Scripts::of(alerts.scripts, &alerts.scripts_dir),
-        max_unindexed: alerts.max_unindexed,
-        ..control::Bounds::default()
-    }
-}
-
 /// What the API is told.
 pub fn api_config(
     live: &mut Live,
@@ -150,7 +136,7 @@ pub fn api_config(
         instance: config.instance.clone(),
         control,
         auth: config.auth.clone(),
-        bounds: bounds(&config.alerts),
+        bounds: control::Bounds::of(&config.alerts),
         max_steps: config.alerts.max_steps,
         open_door: config.auth.warnings(&config.doors()).into_iter().next(),
         public_url: config.api.public_url.clone(),

@@ -12,7 +12,8 @@ mod tenants;
 use super::instance::{Instance, Setting};
 use super::latency::{self, Times};
 use super::{Failure, Node};
-use crate::defined::{self, Defined};
+use crate::defined::Defined;
+use control::Bounds;
 use receiver::Firing;
 pub(crate) use receiver::Receiver;
 use serde::Serialize;
@@ -93,7 +94,7 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     let head = simulator.advance(1)?;
     instance.reach(head, PATIENCE).await?;
     let config = runtime::config::load(&instance.config())?;
-    let defined = Defined::open(&config.control, defined::bounds(&config.alerts)?).await?;
+    let defined = Defined::open(&config.control, Bounds::of(&config.alerts)).await?;
     let many = (load.tenants, load.monitors.saturating_sub(load.tenants));
     let tenants = Tenants::define(defined, receiver, many).await?;
     tenants.watch_failures().await?;
