@@ -10,7 +10,7 @@ use schemas::limits::store as limits;
 use serde::Serialize;
 use store::{
     Store, StoreError,
-    engine::ANALYST,
+    engine::{ANALYST, tells_contracts},
     query::{self, Pruned, TableSize, View},
 };
 use tokio::sync::Mutex;
@@ -144,8 +144,8 @@ const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 impl Catalogue {
     /// The answer, at most [`KEPT`] old. One request asks, others wait for it.
     ///
-    /// Without `contracts` it says nothing of what is kept by watched contract: analysts do not read it, and from how much there is, looked at again
-    /// and again, it would follow which contracts they are.
+    /// Without `contracts` it says nothing of what analysts may not name ([`tells_contracts`]): from how much there is, looked at again and
+    /// again, it would follow which contracts are watched.
     pub async fn of(&self, store: &Store, contracts: bool) -> Result<Arc<Sql>, ApiError> {
         let mut last = self.0.lock().await;
         if let Some((at, answer)) = last.as_ref()
@@ -157,8 +157,8 @@ impl Catalogue {
             async { Ok::<_, StoreError>((store.views().await?, store.table_sizes().await?, store.pruned().await?)) };
         let answer = match asked.await {
             Ok((mut views, mut tables, pruned)) => {
-                views.retain(|view| contracts || view.name != "contract_blocks");
-                tables.retain(|table| contracts || table.name != "window_rows");
+                views.retain(|view| contracts || !tells_contracts(&view.name));
+                tables.retain(|table| contracts || !tells_contracts(&table.name));
                 Ok(Arc::new(describe(store, views, tables, pruned)))
             }
             Err(error) => Err(ApiError::from_store(&error)),

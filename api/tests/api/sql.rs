@@ -79,6 +79,21 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
     let queries = sql["queries"].as_array().expect("queries");
     assert!(queries.len() == 12 && queries.iter().all(|q| q["sql"].as_str().is_some_and(|s| s.starts_with("SELECT"))));
     api.stop().await;
+
+    // Where analysts may not know which contracts are watched, of what they may not name not even its size is told.
+    let api = world.api_with(api::Config { analysts_see_contracts: false, ..world.config() }).await;
+    let hidden = api.get("/api/v1/sql").await.json();
+    let less = |list: &str| -> Vec<String> {
+        let (all, told) = (names(&sql[list]), names(&hidden[list]));
+        assert!(told.iter().all(|name| all.contains(name)), "{told:?}");
+        all.into_iter().filter(|name| !told.contains(name)).map(str::to_owned).collect()
+    };
+    assert_eq!(less("views"), ["contract_blocks"]);
+    let tables = less("tables");
+    assert!(["block_rows", "window_rows"].iter().all(|name| tables.iter().any(|less| less == name)), "{tables:?}");
+    // Former tables are called after them.
+    assert!(tables.iter().all(|less| less.ends_with("block_rows") || less.ends_with("window_rows")), "{tables:?}");
+    api.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,3 +44,4 @@ pub use serve::serve;
 pub(crate) use sql::quoted_name;
 pub use supervise::{ChildCommand, RestartPolicy, StoreState, Supervisor, supervise};
 pub(crate) use tenants::database as tenants_database;
+pub use watched::tells_contracts;

@@ -22,6 +22,11 @@ pub(super) const COLUMNS: [&str; 6] = [
 /// What analysts do not name then: these tables, former ones that are called after them, and the view over those columns.
 pub(super) const UNNAMED: [&str; 3] = [WINDOWS, BLOCKS, "contract_blocks"];
 
+/// Whether a table or view is one of those: where analysts may not know which contracts are watched, they are told nothing of it either.
+pub fn tells_contracts(name: &str) -> bool {
+    UNNAMED.iter().any(|unnamed| name.contains(unnamed))
+}
+
 /// Whether a statement is of the stages or the API, as the engine's policies have it.
 pub(super) const READ_BY: &str = "hasAny(currentRoles(), ['stages', 'api'])";
 
@@ -37,6 +42,13 @@ mod tests {
     #[test]
     fn the_roles_are_those_that_there_are() {
         assert!(READ_BY.contains(&format!("'{}'", super::super::tenants::ROLE)));
+    }
+
+    #[test]
+    fn tables_by_contract_and_those_called_after_them_are_told_from_others() {
+        let of = ["window_rows", "pruned_window_rows", "block_rows", "contract_blocks"];
+        assert!(of.into_iter().all(tells_contracts));
+        assert!(!["blocks", "windows", "block_event_rows", "window_position_rows"].into_iter().any(tells_contracts));
     }
 
     #[test]
