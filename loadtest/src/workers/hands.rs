@@ -36,12 +36,15 @@ impl Said {
         is_new
     }
 
-    /// A change begins: of what was before only the last holder counts.
-    pub(super) fn begin(&mut self) {
+    /// What was going on is over: what two had at the same time meanwhile, after the name of it. Of what was said only the last holder counts on.
+    #[must_use = "what is not kept is not counted"]
+    pub(super) fn over(&mut self, name: &str) -> Vec<String> {
+        let doubled = self.doubled().into_iter().map(|doubled| format!("{name}: {doubled}")).collect();
         for spoke in self.0.values_mut() {
             let before = spoke.holders.len().saturating_sub(1);
             spoke.holders.drain(..before);
         }
+        doubled
     }
 
     /// How often something passed from hand to hand.
@@ -128,9 +131,8 @@ mod tests {
     #[test]
     fn two_who_go_on_to_speak_are_two_hands() {
         let mut two = said(&[("a", 1), ("b", 2), ("a", 6), ("b", 7)]);
-        assert_eq!(two.doubled(), ["ingest 7: a, b, a, b"]);
-        two.begin();
-        assert!(two.doubled().is_empty() && two.moved() == 0);
+        assert_eq!(two.over("the start"), ["the start: ingest 7: a, b, a, b"]);
+        assert!(two.over("nothing").is_empty() && two.moved() == 0);
         assert!(!two.hear("ingest 7".to_owned(), "b", 12));
     }
 }

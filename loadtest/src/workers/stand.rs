@@ -133,20 +133,22 @@ impl Stand {
         while self.hands.changed.elapsed() < AT_REST {
             self.look().await?;
             if all_there.elapsed() > PATIENCE {
-                return Err(format!("partitions go on to change hands for {PATIENCE:?}").into());
+                let doubled = self.hands.said.doubled().join("; ");
+                return Err(
+                    format!("partitions go on to change hands for {PATIENCE:?}; in two hands: {doubled}").into()
+                );
             }
         }
         let settled = self.hands.changed - all_there;
         let spoken = self.hands.said.count();
         tell(format!("the assignment is at rest {:.1} s later", settled.as_secs_f64()));
 
-        let (mut phases, mut doubled) = (Vec::new(), Vec::new());
+        let (mut phases, mut doubled) = (Vec::new(), self.hands.said.over("the start"));
         let mut joined = args.ingest;
         for change in std::iter::repeat_n(ROUND, args.rounds.into()).flatten() {
-            self.hands.said.begin();
             let what = self.change(change, &mut joined, &mut random)?;
             let phase = self.watch(args, what).await?;
-            doubled.extend(self.hands.said.doubled().into_iter().map(|d| format!("{}: {d}", phase.what)));
+            doubled.extend(self.hands.said.over(&phase.what));
             tell(format!("{}: slowest block {:.1} s", phase.what, phase.slowest.as_secs_f64()));
             phases.push(phase);
         }
