@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How much, and on what.
 #[derive(Clone, Debug, Args)]
+// What is said last holds: `make workers` says some of it, and whoever calls it may say otherwise.
+#[command(args_override_self = true)]
 pub struct Workers {
     /// Processes of ingest
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -32,8 +34,8 @@ pub struct Workers {
     /// Partitions of the chain topics
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub partitions: u32,
-    /// Seconds between two blocks of each chain
-    #[arg(long, default_value_t = 6.0)]
+    /// Seconds between two blocks of each chain, 0.1 to 3600
+    #[arg(long, default_value_t = 6.0, value_parser = interval)]
     pub every: f64,
     /// Seconds for which it is watched after each change
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=3_600))]
@@ -59,6 +61,12 @@ pub struct Workers {
     /// Keep configuration and the processes' messages, and say where
     #[arg(long)]
     pub keep: bool,
+}
+
+/// Seconds between two blocks of a chain. Without a pause between them a run would have no end.
+fn interval(text: &str) -> Result<f64, &'static str> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3_600.0).contains(seconds));
+    seconds.ok_or("it is no pause between two blocks: write 0.1 to 3600 seconds, such as 6")
 }
 
 /// What came of one change.
@@ -161,5 +169,32 @@ impl fmt::Display for Report {
         writeln!(f, "partitions in two hands (aim: none)            {:>8}", self.doubled.len())?;
         writeln!(f, "events on the topics, each once, in order      {:>8}", self.events)?;
         write!(f, "memory of {:>3} workers at most                  {:>8} MiB", self.workers, self.memory >> 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches as _};
+
+    fn read(line: &str) -> Result<Workers, clap::Error> {
+        let matches = Workers::augment_args(Command::new("workers")).try_get_matches_from(line.split(' '))?;
+        Workers::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn what_is_said_last_holds() {
+        let args = read("workers --ingest 8 --enrich 8 --ingest 4").expect("both");
+        assert_eq!((args.ingest, args.enrich), (4, 8));
+    }
+
+    #[test]
+    fn chains_that_never_pause_are_refused() {
+        for every in ["0", "-1", "NaN", "inf", "often"] {
+            let refused = read(&format!("workers --every={every}")).expect_err(every).to_string();
+            assert!(refused.contains("write 0.1 to 3600 seconds"), "{refused}");
+        }
+        let pauses = ["workers", "workers --every 0.1"].map(|line| read(line).expect(line).every);
+        assert!((pauses[0] - 6.0).abs() < 1e-9 && (pauses[1] - 0.1).abs() < 1e-9);
     }
 }

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Where nothing passed to another hand for so long, the assignment is at rest: three times what stages need to say so.
 const AT_REST: Duration = Duration::from_secs(15);
+/// Chains that are not done with growing so long after their time are too many.
+const LATE: Duration = Duration::from_secs(1);
 
 /// What happens to workers.
 #[derive(Clone, Copy, Debug)]
@@ -213,8 +215,16 @@ impl Stand {
         let begun = Instant::now();
         self.arrivals.slowest = Duration::ZERO;
         self.next = begun;
-        while begun.elapsed() < Duration::from_secs(args.watch) {
+        let watch = Duration::from_secs(args.watch);
+        while begun.elapsed() < watch {
             while Instant::now() >= self.next {
+                if begun.elapsed() > watch + LATE {
+                    return Err(format!(
+                        "{} chains do not grow a block every {} s here: write more seconds in --every, or fewer --networks",
+                        args.networks, args.every
+                    )
+                    .into());
+                }
                 self.next += self.pause;
                 self.chains.grow()?;
             }
