@@ -189,7 +189,7 @@ async fn looked_through(
         simulator.advance(FROM - simulator.head())?;
     }
     until_processed(instance, FROM).await?;
-    at_rest(instance).await;
+    at_rest(|| instance.spent(STAGE), PATIENCE).await?;
 
     let facts: Vec<_> = simulator.canonical(1..=FROM).iter().map(|b| b.facts).collect();
     let mean = facts.iter().map(|f| f.tx_count).sum::<u64>() as f64 / facts.len().max(1) as f64;
@@ -203,7 +203,7 @@ async fn looked_through(
     let head = simulator.advance(1)?;
     until_processed(instance, head).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    at_rest(instance).await;
+    at_rest(|| instance.spent(STAGE), PATIENCE).await?;
     let used = instance.spent(STAGE).saturating_sub(used);
     let (after, called) = (instance.metrics().await?, simulator.counts());
 
@@ -246,16 +246,25 @@ async fn until_processed(instance: &Instance, height: u64) -> Result<(), Failure
     }
 }
 
-/// Waits until the stage has nothing more to do.
-async fn at_rest(instance: &Instance) {
+/// Waits until the stage, whose CPU `spent` tells, has nothing more to do.
+///
+/// # Errors
+/// It still has after `patience`.
+async fn at_rest(spent: impl Fn() -> Duration, patience: Duration) -> Result<(), Failure> {
     const LOOK: Duration = Duration::from_secs(1);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
     loop {
-        let (used, begun) = (instance.spent(STAGE), Instant::now());
+        let (before, begun) = (spent(), Instant::now());
         tokio::time::sleep(LOOK).await;
-        let used = instance.spent(STAGE).saturating_sub(used);
-        if used.as_secs_f64() < AT_REST * begun.elapsed().as_secs_f64() || Instant::now() > until {
-            return;
+        let share = spent().saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
+        if share < AT_REST {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(format!(
+                "the threads of {STAGE} were to come to rest, below {AT_REST} of a core; after {patience:?} they still use {share:.2}"
+            )
+            .into());
         }
     }
 }
@@ -273,6 +282,19 @@ mod tests {
     fn a_metric_is_added_up_over_its_labels() {
         let page = "# TYPE found counter\nfound{network=\"a\"} 3\nfound{network=\"b c\"} 4\nfound_more 9\nother 1\n";
         assert_eq!((sum(page, "found"), sum(page, "other"), sum(page, "none")), (7.0, 1.0, 0.0));
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_does_not_come_to_rest_is_said() {
+        let used = std::cell::Cell::new(Duration::ZERO);
+        let busy = || {
+            used.set(used.get() + Duration::from_secs(1));
+            used.get()
+        };
+        let (busy, idle) = tokio::join!(at_rest(busy, Duration::ZERO), at_rest(|| Duration::ZERO, Duration::ZERO));
+        let said = busy.expect_err("it works").to_string();
+        assert!(said.contains("threads of alerts") && said.contains("0.05 of a core"), "{said}");
+        idle.expect("it rests");
     }
 
     #[test]
