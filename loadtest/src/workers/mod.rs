@@ -3,7 +3,8 @@
 //!
 //! Guarantee: what is measured is what a foreign consumer of the last stage's headers sees, of chains that grow all the time; who dies is a
 //! function of the seed, which is printed. The run fails where a partition was in two hands, where an event is missing, doubled or out of
-//! its order on the topics, and where a block was longer on its way than `--within`. There is no store.
+//! its order on the topics, and where a block was longer on its way than `--within`. There is no store. Partitions on which no network lives
+//! are not looked at: no stage speaks of them, and the report says how many they are.
 
 mod hands;
 mod stand;
@@ -91,6 +92,8 @@ pub struct Report {
     pub settled: Duration,
     /// Partitions that somebody speaks of: those that networks live on, of each stage.
     pub spoken: usize,
+    /// All partitions, of each stage: whose those are on which no network lives is not known.
+    pub partitions: usize,
     /// Each change, in its order.
     pub phases: Vec<Phase>,
     /// What was in two hands.
@@ -166,7 +169,13 @@ impl fmt::Display for Report {
             writeln!(f, "{:<46} {:>8} {settled:>8} {:>8.1}", phase.what, phase.moved, s(&phase.slowest))?;
         }
         writeln!(f, "slowest block of all (aim: at most 10 s)       {:>8.1} s", s(&self.slowest()))?;
-        writeln!(f, "partitions in two hands (aim: none)            {:>8}", self.doubled.len())?;
+        writeln!(
+            f,
+            "partitions in two hands (aim: none)            {:>8} of {} with networks; {} without are not looked at",
+            self.doubled.len(),
+            self.spoken,
+            self.partitions.saturating_sub(self.spoken)
+        )?;
         writeln!(f, "events on the topics, each once, in order      {:>8}", self.events)?;
         write!(f, "memory of {:>3} workers at most                  {:>8} MiB", self.workers, self.memory >> 20)
     }
@@ -186,6 +195,25 @@ mod tests {
     fn what_is_said_last_holds() {
         let args = read("workers --ingest 8 --enrich 8 --ingest 4").expect("both");
         assert_eq!((args.ingest, args.enrich), (4, 8));
+    }
+
+    #[test]
+    fn a_report_says_what_was_not_looked_at() {
+        let none = Duration::ZERO;
+        let (phases, doubled) = (Vec::new(), Vec::new());
+        let (spoken, partitions) = (35, 64);
+        let report = Report {
+            started: none,
+            settled: none,
+            spoken,
+            partitions,
+            phases,
+            doubled,
+            events: 0,
+            memory: 0,
+            workers: 0,
+        };
+        assert!(report.to_string().contains("0 of 35 with networks; 29 without are not looked at"), "{report}");
     }
 
     #[test]

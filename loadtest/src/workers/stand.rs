@@ -159,7 +159,8 @@ impl Stand {
         let events = self.events().await?;
         let running: Vec<u32> = self.processes.names().filter_map(|name| self.processes.pid(name)).collect();
         let memory = running.iter().map(|pid| memory(*pid).main).sum();
-        Ok(Report { started, settled, spoken, phases, doubled, events, memory, workers: running.len() })
+        let partitions = usize::try_from(args.partitions)? * self.pairs;
+        Ok(Report { started, settled, spoken, partitions, phases, doubled, events, memory, workers: running.len() })
     }
 
     fn start(&mut self, name: &str) -> Result<(), Failure> {
