@@ -15,7 +15,7 @@ pub(crate) fn looked_through(network: &Network, transactions: usize) {
         .increment(transactions as u64);
 }
 
-/// An event gave matches, or took some back.
+/// Matches were given, taken back or included again.
 pub(crate) fn gave(network: &Network, matches: usize) {
     metrics::counter!("headwater_alerts_matches_total", "network" => network.to_string()).increment(matches as u64);
 }

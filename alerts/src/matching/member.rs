@@ -296,7 +296,7 @@ impl<'a> Member<'a> {
             ring.passed(&place, looked, &mut changes);
         }
         if !changes.is_empty() {
-            metrics::gave(network, changes.matches.len());
+            metrics::gave(network, changes.given());
             let records = output::records(codec, self.limits, event.partition, network, ring, changes);
             self.records.extend(records);
         }

@@ -80,7 +80,7 @@ impl Member<'_> {
             }
         }
         if !changes.is_empty() {
-            metrics::gave(network, changes.matches.len());
+            metrics::gave(network, changes.given());
             let records = output::records(codec, self.limits, *partition, network, ring, changes);
             self.records.extend(records);
         }

@@ -160,7 +160,7 @@ impl Member<'_> {
         let looked = !part.reading.contains_key(network);
         part.ring(network).passed(&place, looked, &mut changes);
         if !changes.is_empty() {
-            metrics::gave(network, changes.matches.len());
+            metrics::gave(network, changes.given());
             let (codec, ring) = (&*self.context.codec, part.ring(network));
             self.records.extend(output::records(codec, self.limits, partition, network, ring, changes));
         }

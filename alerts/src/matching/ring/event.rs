@@ -74,6 +74,13 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.matches.is_empty() && self.touched.is_empty()
     }
+
+    /// Matches that are given, taken back or included again. What else is said of them, of rules and of reorgs is none.
+    pub fn given(&self) -> usize {
+        let is_one = |one: &&AlertMatch| matches!(one.op, MatchOp::Match | MatchOp::Retract | MatchOp::IncludedAgain);
+        // A rule that is taken back, or goes on, has found nothing.
+        self.matches.iter().filter(is_one).filter(|one| one.found.is_some()).count()
+    }
 }
 
 /// What an event gave.

@@ -178,6 +178,49 @@ mod tests {
     }
 
     #[test]
+    fn matches_are_counted_as_they_are_given_and_taken_back_and_nothing_else_is() {
+        let mut ring = Ring::new("demo".parse().expect("a slug"));
+        let mut count = |change: &dyn Fn(&mut Ring, &mut Changes)| {
+            let mut changes = Changes::default();
+            change(&mut ring, &mut changes);
+            (changes.matches.len(), changes.given())
+        };
+        let at = |sequence: u64| Place { sequence, ..place() };
+        assert_eq!(
+            count(&|ring: &mut Ring, changes: &mut Changes| ring.apply(
+                &at(7),
+                vec![hit("a", 1), hit("a", 2)],
+                changes
+            )),
+            (2, 2)
+        );
+        let cause = |ring: &mut Ring, changes: &mut Changes| {
+            ring.name(7, B256::from(U256::from(1u64)), "slippage", changes);
+        };
+        assert_eq!(count(&cause), (1, 0), "an amendment");
+        let rule = AlertMatch { op: MatchOp::Figure, found: None, ..hit("a", 0).found };
+        let holds = |ring: &mut Ring, changes: &mut Changes| {
+            ring.rule_says(&at(7), &rule, true, changes);
+            changes.matches.push(rule.clone());
+        };
+        assert_eq!(count(&holds), (1, 0), "a figure");
+        assert_eq!(
+            count(&|ring: &mut Ring, changes: &mut Changes| ring.revert(&at(8), 7, changes)),
+            (3, 2),
+            "a rule is none"
+        );
+        assert_eq!(
+            count(&|ring: &mut Ring, changes: &mut Changes| ring.apply(&at(9), vec![hit("a", 2)], changes)),
+            (1, 1)
+        );
+        assert_eq!(
+            count(&|ring: &mut Ring, changes: &mut Changes| ring.passed(&at(9), true, changes)),
+            (1, 0),
+            "the reorg is over"
+        );
+    }
+
+    #[test]
     fn what_others_have_of_a_block_leaves_a_tenant_its_own_share() {
         let mut ring = ring((0..MATCHES_OF_EVENT.0).map(|transaction| hit("loud", transaction)).collect());
         let mut changes = Changes::default();
