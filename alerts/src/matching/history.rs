@@ -36,6 +36,7 @@ const POLL: PollLimits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Dura
 pub struct Reading {
     task: AbortOnDropHandle<Result<Figures, LogError>>,
     to: u64,
+    longest_ms: i64,
     is_new: bool,
 }
 
@@ -49,7 +50,7 @@ impl Reading {
     ) -> Self {
         let (log, codec, network) = (log.clone(), codec.clone(), network.clone());
         let readings = readings.clone();
-        let is_new = from.is_none();
+        let (is_new, longest_ms) = (from.is_none(), figures.longest_ms());
         let task = tokio::spawn(async move {
             // Never closed.
             let _turn = readings.acquire_owned().await.ok();
@@ -61,7 +62,12 @@ impl Reading {
             read_between(&*log, &codec, (partition, from..to), &network, &mut figures).await?;
             Ok(figures)
         });
-        Self { task: AbortOnDropHandle::new(task), to, is_new }
+        Self { task: AbortOnDropHandle::new(task), to, longest_ms, is_new }
+    }
+
+    /// The longest window that it is for.
+    pub fn longest_ms(&self) -> i64 {
+        self.longest_ms
     }
 
     /// Whether it has come to its end.

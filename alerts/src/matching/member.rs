@@ -209,6 +209,7 @@ impl<'a> Member<'a> {
             self.monitors.follow(&known, self.context.config.alerts.max_unindexed);
             self.rules = Rules::of(&known);
             self.definitions = known;
+            self.give_up_readings();
         }
     }
 

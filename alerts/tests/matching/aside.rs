@@ -13,7 +13,7 @@ use schemas::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Bench, Chain, Event, is_over, network, other, stop};
+use super::{Bench, Chain, Event, is_over, monitor, network, other, stop};
 
 /// A log of which blocks of the first partition are read back only once that is let.
 struct Slow(Arc<dyn Log>, watch::Receiver<bool>);
@@ -98,5 +98,19 @@ async fn windows_that_are_read_back_for_long_keep_no_other_partition() {
     let told = bench.until("the first one's", |matches| of(matches, &network()).len() > 1).await;
     assert_eq!(of(&told, &network())[..2], [1, 2], "no event is passed over");
     bench.until_read().await;
+    stop(running).await;
+
+    // Nothing waits for windows of a rule that is no more: what is read back for it is given up.
+    let_it.send_replace(false);
+    bench.define(DefinitionKind::Monitor, "m", 1, monitor("Failures", "Failure")).await;
+    let running = bench.start();
+    write(&bench, &blocks(4)).await;
+    let told = bench.until("the other's", |matches| of(matches, &other()).contains(&4)).await;
+    let is_found = |matches: &[AlertMatch]| matches.iter().any(|one| one.found.is_some());
+    assert!(!is_found(&told), "it waits for its windows");
+    let paused =
+        json!({"name": "demo", "network": "demo", "metric": "failed", "threshold": 0, "window": "1m", "paused": true});
+    bench.define(DefinitionKind::Rule, "demo", 2, paused).await;
+    bench.until("what the monitor finds", is_found).await;
     stop(running).await;
 }

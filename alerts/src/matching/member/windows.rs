@@ -1,5 +1,6 @@
 //! The windows of networks that rules are about: read back before their first event, and looked at after each. Whatever lies in the
-//! partition of such a network stands until its windows are there ([`Member::has_windows`]), and nothing else does.
+//! partition of such a network stands until its windows are there ([`Member::has_windows`]), or no rule asks for them any more
+//! ([`Member::give_up_readings`]), and nothing else does.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -33,6 +34,19 @@ use super::{
 use crate::metrics;
 
 impl Member<'_> {
+    /// Gives up at once what is read back and no rule asks for any more. What is left asks for its own: where there are no windows yet, and they
+    /// were to be longer, with the event that waits for them.
+    pub(super) fn give_up_readings(&mut self) {
+        for Part { reading, figures, .. } in self.parts.values_mut() {
+            reading.retain(|network, reading| {
+                self.rules.longest(network).is_some_and(|longest| match figures.get(network) {
+                    Some(figures) => !figures.has(longest),
+                    None => reading.longest_ms() <= longest,
+                })
+            });
+        }
+    }
+
     /// Begins to read back the windows of these events' networks that are not there at all, so that several are read at the same time.
     pub(super) fn begin_readings(&mut self, events: &VecDeque<Event>) {
         for event in events {
@@ -64,7 +78,6 @@ impl Member<'_> {
         let may_read_back = part.may_read_back(network);
         if longest.is_none() && may_read_back {
             part.figures.remove(network);
-            part.reading.remove(network);
         }
         let has = part.figures.get(network).map(|figures| longest.is_none_or(|longest| figures.has(longest)));
         let is_read = part.reading.contains_key(network);
