@@ -24,7 +24,7 @@ impl OverTransaction {
     /// # Errors
     /// The first mistake, where no family's transactions have what it speaks of: of the family that can read most of it.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
-        let (evm, bitcoin) = (Self::read(text, Family::Evm), Self::read(text, Family::Bitcoin));
+        let (evm, bitcoin) = (Expression::parse(text, Scope::Transaction), Expression::parse(text, Scope::Bitcoin));
         if let (Err(evm), Err(bitcoin)) = (&evm, &bitcoin) {
             let further = if bitcoin.position > evm.position { bitcoin } else { evm };
             return Err(further.clone());
@@ -34,14 +34,12 @@ impl OverTransaction {
         Ok(Self { text: text.into(), evm, bitcoin, is_of_party })
     }
 
-    /// Reads a text as one family's.
-    ///
-    /// # Errors
-    /// The first mistake.
-    fn read(text: &str, family: Family) -> Result<Expression, Wrong> {
+    /// What may be spoken of in texts over a family's transactions; `None`: conditions are put to none of them.
+    pub(crate) const fn scope(family: Family) -> Option<Scope<'static>> {
         match family {
-            Family::Bitcoin => Expression::parse(text, Scope::Bitcoin),
-            _ => Expression::parse(text, Scope::Transaction),
+            Family::Evm => Some(Scope::Transaction),
+            Family::Bitcoin => Some(Scope::Bitcoin),
+            Family::Stellar => None,
         }
     }
 
@@ -64,8 +62,9 @@ impl OverTransaction {
         self.is_of_party
     }
 
-    /// Why it cannot be put to transactions of a family; `None`: it can.
+    /// What it speaks of that transactions of a family do not have; `None`: nothing, or no text at all is put to them, which is said of the
+    /// network ([`Monitor::wrong_on`](crate::Monitor::wrong_on)) and not of each text.
     pub fn wrong_for(&self, family: Family) -> Option<Wrong> {
-        if self.of(family).is_some() { None } else { Self::read(&self.text, family).err() }
+        if self.of(family).is_some() { None } else { Expression::parse(&self.text, Self::scope(family)?).err() }
     }
 }

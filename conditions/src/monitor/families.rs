@@ -3,6 +3,7 @@
 use schemas::{Family, Mistake, Network};
 
 use super::{Monitor, Wanted};
+use crate::expression::OverTransaction;
 
 impl Monitor {
     /// The family that its addresses, events and functions are of; `None`: they do not tell.
@@ -12,11 +13,14 @@ impl Monitor {
         of_addresses.or_else(|| has_code.then_some(Family::Evm))
     }
 
-    /// What is wrong with it on its networks, as far as their families are known: what it looks for is not there, or they are of several
-    /// families, whose amounts are not one.
+    /// What is wrong with it on its networks, as far as their families are known: nothing is looked for there yet, what it looks for is not
+    /// there, or they are of several families, whose amounts are not one.
     pub fn wrong_in(&self, family_of: impl Fn(&Network) -> Option<Family>) -> Vec<Mistake> {
         let families = self.networks.iter().enumerate().filter_map(|(at, network)| Some((at, family_of(network)?)));
         let families: Vec<(usize, Family)> = families.collect();
+        if let Some(mistake) = families.iter().find_map(|(at, family)| not_yet(&format!("networks.{at}"), *family)) {
+            return vec![mistake];
+        }
         let Some((_, first)) = families.first() else { return Vec::new() };
         if let Some((at, other)) = families.iter().find(|(_, family)| family != first) {
             let problem = format!("is {}, and the first one is {}", called(*other), called(*first));
@@ -25,8 +29,12 @@ impl Monitor {
         self.wrong_on(*first)
     }
 
-    /// What is wrong with it on a network of a family: what it looks for is not there.
+    /// What is wrong with it on a network of a family: what it looks for is not there. Of a family of which nothing is looked for yet it is
+    /// that alone, whatever the monitor says.
     pub fn wrong_on(&self, family: Family) -> Vec<Mistake> {
+        if let Some(mistake) = not_yet("networks", family) {
+            return vec![mistake];
+        }
         let mut mistakes = Vec::new();
         for (at, watched) in self.addresses.iter().enumerate() {
             if watched.address.family() != family {
@@ -68,6 +76,15 @@ impl Monitor {
         }
         mistakes
     }
+}
+
+/// What is said of a network in whose blocks monitors look for nothing yet; `None` of all others.
+fn not_yet(path: &str, family: Family) -> Option<Mistake> {
+    if OverTransaction::scope(family).is_some() {
+        return None;
+    }
+    let problem = format!("is {}, and monitors do not look through those yet", called(family));
+    Some(Mistake::new(path, problem, "name networks of the family `evm` or `bitcoin`"))
 }
 
 /// A family's networks, for people.

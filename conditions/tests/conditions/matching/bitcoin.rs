@@ -266,4 +266,16 @@ fn a_monitor_says_which_networks_it_can_be_of() {
     assert_eq!(paths(&watching, [bitcoin, bitcoin]), [""; 0]);
     assert_eq!(paths(&watching, [evm, None]), ["addresses.0.address"]);
     assert_eq!(Monitor::parse(&watching.definition()).unwrap(), watching);
+
+    // Of a family of which nothing is looked for yet that is said, once, and nothing of what stands in the monitor.
+    let stellar = Some(Family::Stellar);
+    let contracts = parse(json!([contract]), over("gas_used > 5")).unwrap();
+    for monitor in [&plain, &watching, &contracts, &of_nobody] {
+        assert_eq!(paths(monitor, [stellar, stellar]), ["networks.0"]);
+        assert_eq!(paths(monitor, [None, stellar]), ["networks.1"]);
+        let said = monitor.wrong_on(Family::Stellar);
+        assert!(said.len() == 1 && said[0].problem.contains("Stellar") && said[0].problem.contains("yet"), "{said:?}");
+        assert!(said[0].cure.contains("`evm` or `bitcoin`"), "{said:?}");
+    }
+    assert_eq!(paths(&plain, [evm, stellar]), ["networks.1"], "not that they are two families");
 }
