@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CHANNEL } from './drafts/channel';
-import { MONITOR } from './drafts/monitor';
+import { keepTo, MONITOR, statusesOf } from './drafts/monitor';
 import { choose, reprice, RULE, signOf } from './drafts/rule';
 import { SILENCE } from './drafts/silence';
 import { patchOf, versus } from './patch';
@@ -82,6 +82,15 @@ describe('a monitor', () => {
 	it('waits for blocks, for finality, or not at all', () => {
 		const wait = (text: string) => MONITOR.body({ ...MONITOR.draft(monitor), wait: text }, 0).wait;
 		expect([wait('3'), wait('finalized'), wait(' '), wait('soon')]).toEqual([3, 'finalized', null, 'soon']);
+	});
+
+	it('asks nothing of how transactions went where none fails', () => {
+		const transactions = ['Success', 'Failure', 'Any'].map((status) => ({ status, expression: 'value > 1' }));
+		const draft = { ...MONITOR.draft(monitor), transactions };
+		keepTo(statusesOf(false), draft);
+		expect(transactions.map(({ status }) => status)).toEqual(['Success', 'Failure', 'Any']);
+		keepTo(statusesOf(true), draft);
+		expect(transactions.map(({ status }) => status)).toEqual(['Any', 'Any', 'Any']);
 	});
 
 	it('takes an ABI as a compiler writes it, and nothing that is no JSON', () => {

@@ -39,7 +39,17 @@ export interface MonitorDraft extends ToldDraft {
 	text: string;
 }
 
-export const STATUSES = ['Any', 'Success', 'Failure'] as const;
+const STATUSES = ['Any', 'Success', 'Failure'] as const;
+
+/** What may be asked of how a transaction went. In a block of Bitcoin's none fails: there is nothing to be asked. */
+export function statusesOf(bitcoin: boolean): (typeof STATUSES)[number][] {
+	return STATUSES.filter((status) => !bitcoin || status === 'Any');
+}
+
+/** What the networks do not have is asked of no transaction any more. */
+export function keepTo(statuses: readonly string[], draft: MonitorDraft): void {
+	for (const condition of draft.transactions) if (!statuses.includes(condition.status)) condition.status = 'Any';
+}
 
 function draft(monitor: Monitor | null): MonitorDraft {
 	const { functions = [], events = [], transactions = [] } = monitor?.match_conditions ?? {};
