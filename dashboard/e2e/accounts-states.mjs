@@ -204,7 +204,14 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await operator.locator('[data-testid=yes]').click();
 	await until('the other plan', async () => /team/.test(await beta.locator('[data-label=plan]').innerText()));
 	// Networks: all of them, or those that are chosen; and its members see which.
+	// What it reaches now cannot be read: the question says so, and asks once more.
+	const reached = /\/platform\/organisations\/[^/?]+$/;
+	await operator.route(reached, (route) => route.abort());
 	await beta.locator('button', { hasText: 'Networks' }).click();
+	await operator.waitForSelector('dialog .problem');
+	assert.match(await operator.locator('[data-testid=yes]').getAttribute('title'), /could not be read/);
+	await operator.unroute(reached);
+	await operator.locator('dialog .problem button').click();
 	await operator.locator('label', { hasText: 'only these' }).click();
 	assert.equal(await operator.locator('[data-testid=yes]').getAttribute('aria-disabled'), 'true');
 	await operator.locator('dialog input[type=checkbox]').first().check();
