@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { found, noisy, reach, rows, type Noise } from './platform';
+import { found, gone, noisy, reach, rows, type Noise } from './platform';
 
 const organisation = (id: string) => ({ id, name: id.toUpperCase() });
 const noise = (id: string, requests: number): Noise => ({
@@ -28,6 +28,11 @@ describe('organisations by their noise', () => {
 
 	it('reach all networks, or those that are named', () => {
 		expect([reach([]), reach(['a', 'b'])]).toEqual(['all networks', 'a, b']);
+	});
+
+	it('are gone where one of before is there no more', () => {
+		const [a, b] = ['a', 'b'].map(organisation);
+		expect([gone([a!, b!], [b!]), gone([a!], [b!, a!]), gone([], [a!])]).toEqual([true, false, false]);
 	});
 
 	it('are found by name and id', () => {

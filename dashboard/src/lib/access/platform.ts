@@ -73,6 +73,12 @@ export function noisy(row: Row, all: readonly Row[]): boolean {
 	return all.length > 1 && row.share != null && row.share > NOISY;
 }
 
+/** Whether one that was there before is there no more. */
+export function gone(before: readonly Organisation[], now: readonly Organisation[]): boolean {
+	const there = new Set(now.map(({ id }) => id));
+	return before.some(({ id }) => !there.has(id));
+}
+
 /** Those whose name or id holds `text`. */
 export function found(organisations: readonly Organisation[], text: string): Organisation[] {
 	const wanted = text.trim().toLowerCase();
