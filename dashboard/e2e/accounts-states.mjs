@@ -227,6 +227,13 @@ export async function checkAccountStates({ mock, browser, until }) {
 	assert.equal(asked, 1);
 	tried += 6;
 
+	// Where no provider is configured it says so, and how one comes to be; what somebody came in by before stands there still.
+	const ways = '**/api/v1/auth/ways';
+	await operator.route(ways, (route) => route.fulfill({ json: { mode: 'accounts', sign_up: 'open', providers: [], reset: true } }));
+	await operator.goto(`${url}/account`);
+	await operator.waitForSelector('[data-identity=sso]');
+	assert.match(await operator.locator('[data-testid=no-providers]').innerText(), /No provider is configured[\s\S]*\[\[auth\.oidc\]\][\s\S]*docs\/providers\.md/);
+	await operator.unroute(ways);
 	// The account: a wrong password is no way out of it; a second step; out everywhere, and the other browser with it.
 	await operator.goto(`${url}/account`);
 	const form = operator.locator('[data-testid=password]');
