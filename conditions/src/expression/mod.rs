@@ -66,8 +66,14 @@ impl Expression {
     /// The first mistake.
     pub fn parse(text: &str, scope: Scope<'_>) -> Result<Self, Wrong> {
         let tree = parser::parse(text)?;
-        let test = check::check(&tree, scope).map_err(|wrong| wrong.in_text(text))?;
-        Ok(Self { text: text.into(), test })
+        let text: Arc<str> = text.into();
+        Self::of(&text, &tree, scope)
+    }
+
+    /// That of a text which was read as this tree: scopes that one text is tried in share both.
+    fn of(text: &Arc<str>, tree: &parser::Node, scope: Scope<'_>) -> Result<Self, Wrong> {
+        let test = check::check(tree, scope).map_err(|wrong| wrong.in_text(text))?;
+        Ok(Self { text: text.clone(), test })
     }
 
     /// The text.

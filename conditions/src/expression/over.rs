@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use schemas::Family;
 
-use super::{Expression, Scope, Wrong, bitcoin::is_of_party as of_party};
+use super::{Expression, Scope, Wrong, bitcoin::is_of_party as of_party, parser};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +24,17 @@ impl OverTransaction {
     /// # Errors
     /// The first mistake, where no family's transactions have what it speaks of: of the family that can read most of it.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
-        let (evm, bitcoin) = (Expression::parse(text, Scope::Transaction), Expression::parse(text, Scope::Bitcoin));
+        let tree = parser::parse(text)?;
+        let text: Arc<str> = text.into();
+        let of = |scope| Expression::of(&text, &tree, scope);
+        let (evm, bitcoin) = (of(Scope::Transaction), of(Scope::Bitcoin));
         if let (Err(evm), Err(bitcoin)) = (&evm, &bitcoin) {
             let further = if bitcoin.position > evm.position { bitcoin } else { evm };
             return Err(further.clone());
         }
         let (evm, bitcoin) = (evm.ok(), bitcoin.ok());
         let is_of_party = bitcoin.as_ref().is_some_and(|it| it.test.asks(of_party));
-        Ok(Self { text: text.into(), evm, bitcoin, is_of_party })
+        Ok(Self { text, evm, bitcoin, is_of_party })
     }
 
     /// What may be spoken of in texts over a family's transactions; `None`: conditions are put to none of them.
