@@ -19,7 +19,7 @@ pub struct Cache {
 
 /// Reads the section. `folder` is what relative paths are relative to.
 pub(super) fn read(mut s: Section, folder: &Path, c: &mut Collector) -> Cache {
-    let mut tls = false;
+    let (is_named, mut tls) = (s.has("redis"), false);
     let redis = s.string("redis", c).and_then(|p| {
         let url = p.value.parse::<Url>().ok();
         // Behind a `#` would stand that no certificate is looked at.
@@ -37,12 +37,20 @@ pub(super) fn read(mut s: Section, folder: &Path, c: &mut Collector) -> Cache {
         })
     });
     let redis_ca = s.string("redis_ca", c).and_then(|p| {
-        let good = !p.value.is_empty() && (tls || redis.is_none());
-        if !good {
-            let cure = "write the name of a PEM file beside a \"rediss://…\", or leave it out";
-            c.mistake(p.at, &s.key("redis_ca"), "names no file, or stands beside a server without TLS", cure);
+        let problem = if p.value.is_empty() {
+            Some("names no file")
+        } else if !is_named {
+            Some("stands without `redis`, whose certificate it would be for")
+        } else if redis.is_some() && !tls {
+            Some("stands beside a server without TLS")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let cure = "write the name of a PEM file beside `redis = \"rediss://…\"`, or leave it out";
+            c.mistake(p.at, &s.key("redis_ca"), problem, cure);
         }
-        good.then(|| folder.join(p.value))
+        problem.is_none().then(|| folder.join(p.value))
     });
     s.finish(c);
     Cache { redis, redis_ca }
@@ -66,6 +74,13 @@ mod tests {
         assert_eq!(tls.expect("good").cache.redis_ca.as_deref(), Some(Path::new("/etc/hw/ca.pem")));
         let beside = of("[cache]\nredis = \"redis://r.example\"\nredis_ca = \"ca.pem\"").expect_err("no TLS");
         assert_eq!(beside.first().expect("one").key, "cache.redis_ca");
+        let alone = of("[cache]\nredis_ca = \"ca.pem\"").expect_err("no server");
+        let said = alone.first().expect("one");
+        assert_eq!((alone.len(), said.key.as_str()), (1, "cache.redis_ca"));
+        assert!(said.problem.contains("without `redis`") && said.cure.contains("rediss://"), "{said:?}");
+        // Of a server that is wrong that is told, and nothing of its authorities.
+        let wrong = of("[cache]\nredis = \"r.example\"\nredis_ca = \"ca.pem\"").expect_err("no URL");
+        assert_eq!(wrong.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["cache.redis"]);
         for bad in ["http://10.0.0.5:hunter2", "redis:hunter2", "hunter2", "rediss://:hunter2@10.0.0.5/#insecure"] {
             let mistakes = of(&format!("[cache]\nredis = \"{bad}\"")).expect_err(bad);
             let first = mistakes.first().expect("one");
