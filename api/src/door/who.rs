@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use control::{Authenticated, Caller, Networks, Origin, Tenant};
+use control::{Authenticated, Caller, Networks, Tenant};
 
 use super::Counted;
 use crate::{app::App, error::ApiError};
@@ -29,12 +29,6 @@ impl Who {
     /// The way to the tenant's rows.
     pub fn tenant(&self) -> &Tenant {
         self.who.tenant()
-    }
-
-    /// From where it comes, for what the person does in another organisation than this.
-    pub fn origin(&self) -> Origin<'_> {
-        let Caller { ip, request_id, .. } = self.caller();
-        Origin { ip, request_id }
     }
 
     /// As changes want it.

@@ -216,11 +216,11 @@ pub async fn accept(
     body: Body,
 ) -> Result<Response, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let user = who.who.user().ok_or(ApiError::NoPerson)?;
+    who.who.user().ok_or(ApiError::NoPerson)?;
     let mut fields = body.fields()?;
     let invitation = fields.required("invitation", Fields::text).unwrap_or_default();
     fields.finish()?;
-    let joined = app.control()?.accept_invitation(who.origin(), user, &invitation).await;
+    let joined = app.control()?.accept_invitation(who.caller(), &invitation).await;
     let item = OrganisationItem::from(joined.map_err(|error| ApiError::of_control(error, "invitation"))?);
     Ok(conditional::shown(item.version, item))
 }

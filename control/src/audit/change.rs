@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     id::Id,
     secret::Pepper,
-    sessions::goes_on,
+    sessions::still_on,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Caller},
 };
@@ -48,12 +48,8 @@ impl<'a> Change<'a> {
             Ok(head) => head,
             Err(e) => return tx.end(Err(e)).await,
         };
-        if let Some(session) = &by.who.session {
-            match goes_on(&mut tx, session).await {
-                Ok(true) => {}
-                Ok(false) => return tx.end(Err(Error::SessionOver)).await,
-                Err(e) => return tx.end(Err(e)).await,
-            }
+        if let Err(e) = still_on(&mut tx, by.who).await {
+            return tx.end(Err(e)).await;
         }
         match head {
             Some(row) => {

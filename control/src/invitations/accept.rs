@@ -16,7 +16,7 @@ use crate::{
     roles::Role,
     secret::Pepper,
     sql::{Sql, SystemSql},
-    tenant::{Authenticated, Origin},
+    tenant::{Authenticated, Caller, Origin},
     tenants::{self, TenantInfo},
 };
 
@@ -70,12 +70,32 @@ impl Control {
         if tx.end(found).await?.is_for(email) { Ok(()) } else { Err(Error::NoInvitation) }
     }
 
-    /// Takes a person into the organisation that an invitation leads to.
+    /// Takes the caller, a person, into the organisation that an invitation leads to.
     ///
     /// # Errors
-    /// It is not known, was used, is over or taken back, or was written to another address ([`Error::NoInvitation`]); the person is in too many
-    /// organisations; or as of every change.
-    pub async fn accept_invitation(&self, origin: Origin<'_>, user: &Id, token: &str) -> Result<Membership, Error> {
+    /// The caller is no person ([`Error::PeopleOnly`]); the invitation is not known, was used, is over or taken back, or was written to another
+    /// address ([`Error::NoInvitation`]); the person is in too many organisations; or as of every change.
+    pub async fn accept_invitation(&self, by: Caller<'_>, token: &str) -> Result<Membership, Error> {
+        let user = by.who.user().ok_or(Error::PeopleOnly)?;
+        let origin = Origin { ip: by.ip, request_id: by.request_id };
+        self.accept(origin, user, by.who.session, token).await
+    }
+
+    /// The same of a person who is coming in, and has no session yet.
+    ///
+    /// # Errors
+    /// As of [`Control::accept_invitation`].
+    pub async fn accept_coming_in(&self, origin: Origin<'_>, user: &Id, token: &str) -> Result<Membership, Error> {
+        self.accept(origin, user, None, token).await
+    }
+
+    async fn accept(
+        &self,
+        origin: Origin<'_>,
+        user: &Id,
+        session: Option<Id>,
+        token: &str,
+    ) -> Result<Membership, Error> {
         let now = TimeMs::now();
         let mut tx = self.db.system(true).await?;
         let ready = async {
@@ -84,7 +104,7 @@ impl Control {
                 return Err(Error::NotFound);
             }
             let found = of_token(&mut tx, &self.pepper, token, now).await?;
-            let who = found.who(&person);
+            let who = Authenticated { session, ..found.who(&person) };
             Ok((person, found, who))
         };
         let ready = ready.await;

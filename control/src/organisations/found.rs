@@ -1,7 +1,5 @@
 //! A new organisation.
 
-use std::net::IpAddr;
-
 use schemas::{TimeMs, limits::accounts as limits, limits::control, names};
 use serde_json::json;
 
@@ -63,10 +61,10 @@ impl Control {
             if let Some(once) = once {
                 tx.enter(&home).await?;
                 if let Some(id) = idempotency::find(&mut tx, once, action, name.as_bytes()).await? {
-                    return before(&mut tx, id, &person).await.map(Ready::Before);
+                    return before(&mut tx, by, id, &person).await.map(Ready::Before);
                 }
             }
-            let who = begin(&mut tx, &self.pepper, &person, name, (by.ip, now)).await?;
+            let who = begin(&mut tx, &self.pepper, by, &person, (name, now)).await?;
             if let Some(once) = once {
                 let id = *who.tenant().id();
                 tx.enter(&home).await?;
@@ -98,10 +96,10 @@ enum Ready {
 }
 
 /// What the same request founded before, whose owner he still is.
-async fn before(tx: &mut Tx, id: Id, person: &Person) -> Result<Founded, Error> {
+async fn before(tx: &mut Tx, by: Caller<'_>, id: Id, person: &Person) -> Result<Founded, Error> {
     tx.enter(&id).await?;
     match super::role_of(tx, &person.id).await? {
-        Some(Role::Owner) => Ok(Founded { organisation: tenants::get(tx).await?, who: owner_of(id, person) }),
+        Some(Role::Owner) => Ok(Founded { organisation: tenants::get(tx).await?, who: owner_by(by, id, person) }),
         _ => Err(Error::MadeAndGone),
     }
 }
@@ -125,13 +123,14 @@ impl Operator {
     }
 }
 
-/// A person begins to found one, from an address and at a time, and is its owner from here on.
+/// The caller, who is this person, begins to found one at a time, and is its owner from here on. Each change that he makes as such asks the session
+/// that he came with.
 pub(crate) async fn begin(
     tx: &mut Tx,
     pepper: &Pepper,
+    by: Caller<'_>,
     person: &Person,
-    name: &str,
-    (ip, now): (Option<IpAddr>, TimeMs),
+    (name, now): (&str, TimeMs),
 ) -> Result<Authenticated, Error> {
     let roles = super::roles_of(tx, &person.id).await?;
     if roles.len() as i64 >= limits::ORGANISATIONS {
@@ -140,8 +139,8 @@ pub(crate) async fn begin(
     if roles.iter().filter(|role| **role == Role::Owner).count() as i64 >= limits::FOUNDED {
         return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
     }
-    Daily::Founding.count(tx, pepper, ip, now).await?;
-    Ok(owner_of(insert(tx, name, now).await?, person))
+    Daily::Founding.count(tx, pepper, by.ip, now).await?;
+    Ok(owner_by(by, insert(tx, name, now).await?, person))
 }
 
 /// An operator does; who is to own it, where somebody is named, and the operator in it.
@@ -186,6 +185,11 @@ pub(crate) async fn insert(tx: &mut Tx, name: &str, now: TimeMs) -> Result<Id, E
 /// A person as the owner of an organisation that is being founded.
 pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
     person.acting(organisation, Role::Owner)
+}
+
+/// The same of the caller: the session that he came with is asked there too.
+fn owner_by(by: Caller<'_>, organisation: Id, person: &Person) -> Authenticated {
+    Authenticated { session: by.who.session, ..owner_of(organisation, person) }
 }
 
 /// Gives a new organisation its first owner, where there is one, and says that it is founded.

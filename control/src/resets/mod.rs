@@ -7,7 +7,7 @@
 //! whose address was never proven before, all that its holder had set is ended with it, in the same transaction**: the password, sessions, the second
 //! factor with its recovery codes, enrolments that were begun, identities that were linked, and in each organisation of the person the keys that
 //! he made (with what these made) and the invitations that he wrote. Whoever was let in before changes nothing any more in these organisations, in
-//! no process, from the moment of the commit ([`crate::sessions::goes_on`]). What is of the organisations stays: their members, channels and rules are for who
+//! no process, from the moment of the commit ([`crate::sessions::still_on`]). What is of the organisations stays: their members, channels and rules are for who
 //! owns them now to look at.
 //!
 //! A link that shows an address proves one thing more than a mailbox: it is good for the person who is logged in alone. So nobody proves by a click

@@ -144,8 +144,17 @@ pub(crate) async fn standing(
 
 /// Whether a session is neither ended nor of a former generation: asked before each change of its person, in the transaction of the change, so that
 /// what ended it is never overtaken by what is remembered of it.
-pub(crate) async fn goes_on(tx: &mut Tx, session: &Id) -> Result<bool, Error> {
+async fn goes_on(tx: &mut Tx, session: &Id) -> Result<bool, Error> {
     Ok(!tx.system(GOES_ON, &[Value::from(session)]).await?.is_empty())
+}
+
+/// The same of whoever changes something. Whoever came otherwise has no session that could have ended.
+///
+/// # Errors
+/// The session is over ([`Error::SessionOver`]); the store is away.
+pub(crate) async fn still_on(tx: &mut Tx, who: &Authenticated) -> Result<(), Error> {
+    let Some(session) = &who.session else { return Ok(()) };
+    if goes_on(tx, session).await? { Ok(()) } else { Err(Error::SessionOver) }
 }
 
 /// What a failure of the store means to who wants to come in.

@@ -2,9 +2,10 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use control::{Bounds, Caller, Control, Leaving, Paging};
+use control::{Bounds, Caller, Control, Error, Leaving, Paging};
 use schemas::{TimeMs, records::DefinitionKind};
 use serde_json::{Value, json};
+use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     common::{Store, both, until},
@@ -132,6 +133,18 @@ async fn an_import_that_is_cut_off_at_any_statement_is_whole_or_nothing() {
         eprintln!("{nothing} left nothing, {halves} a half (sqlite: {})", store.is_sqlite());
         // A statement that is answered at once is not waited for: under load there are fewer.
         assert!(nothing > 0 && halves > 0, "{nothing} {halves}");
+
+        // Who is logged out in the middle of it makes nothing more, and what there is goes; and he begins none.
+        let log_out = || Handle::current().block_on(store.raw.run("UPDATE sessions SET revoked_at = 1"));
+        for _ in 0..2 {
+            let three = brought(&three()).await.expect("without mistakes").at_once(1);
+            let late = control.import_organisation(by, "late", three, &bounds, |_| {
+                block_in_place(log_out);
+            });
+            let late = late.await;
+            assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
+            going(&control).await;
+        }
         control.close().await;
         store
     })

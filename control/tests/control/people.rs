@@ -111,7 +111,7 @@ async fn an_invitation_is_good_once_for_its_address_and_its_time() {
         let (bob, eve) =
             (founder(&control, "bob@example.org", "bob").await, founder(&control, "eve@example.org", "eve").await);
         let accept = async |person: &SignedUp, token: &str| {
-            control.accept_invitation(Origin::default(), &person.person.id, token).await
+            control.accept_coming_in(Origin::default(), &person.person.id, token).await
         };
         let refused = |e: Error| assert!(matches!(e, Error::NoInvitation), "{e}");
 
@@ -151,6 +151,17 @@ async fn an_invitation_is_good_once_for_its_address_and_its_time() {
         store.raw.run(&format!("UPDATE tenants SET suspended_at = 1 WHERE tenant_id = '{}'", ada.organisation)).await;
         refused(accept(&eve, last.token.expose()).await.unwrap_err());
         store.raw.run("UPDATE tenants SET suspended_at = NULL").await;
+        // Nor does who has logged out, for the moment that he is remembered; or founds one.
+        let out = control.begin_person_session(&eve.person.id, Some(&eve.organisation), LIFE).await.expect("let in");
+        control.end_person_session(&out.session).await.expect("ended");
+        let late = control.accept_invitation(Caller::here(&out.who), last.token.expose()).await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
+        let late = control.found_organisation(Caller::here(&out.who), "late", None).await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
+        assert_eq!(control.organisations_of(&eve.person.id).await.expect("a list").len(), 1);
+        let eve = who(&control, &eve.person.id, &eve.organisation).await;
+        let joined = control.accept_invitation(Caller::here(&eve), last.token.expose()).await.expect("joined");
+        assert_eq!((joined.organisation.id, joined.role), (ada.organisation, Role::Viewer));
         fits(&control, &owner).await;
 
         // Pages lose nobody.
@@ -181,7 +192,7 @@ async fn one_invitation_accepted_many_times_at_once_is_accepted_once() {
         let invited = control.invite(Caller::here(&owner), "bob@example.org", Role::Admin).await.expect("invited");
         let tries = (0..8).map(|_| {
             let (control, token, id) = (control.clone(), invited.token.expose().to_owned(), bob.person.id);
-            tokio::spawn(async move { control.accept_invitation(Origin::default(), &id, &token).await.is_ok() })
+            tokio::spawn(async move { control.accept_coming_in(Origin::default(), &id, &token).await.is_ok() })
         });
         let mut good = 0;
         for one in tries.collect::<Vec<_>>() {

@@ -131,7 +131,7 @@ pub async fn log_in(
     let joined = match invitation {
         Some(token) => {
             let origin = super::origin(ip, request_id.as_ref());
-            let accepted = control.accept_invitation(origin, &who.user, &token).await;
+            let accepted = control.accept_coming_in(origin, &who.user, &token).await;
             Some(accepted.map_err(|e| ApiError::of_control(e, "invitation"))?.organisation.id)
         }
         None => None,

@@ -270,7 +270,7 @@ impl Come<'_> {
         let (user, organisation) = match (known, &visit.invitation) {
             (Some(user), None) => (user, None),
             (Some(user), Some(token)) => {
-                let member = self.control.accept_invitation(self.at, &user, token).await.map_err(failed)?;
+                let member = self.control.accept_coming_in(self.at, &user, token).await.map_err(failed)?;
                 (user, Some(member.organisation.id))
             }
             (None, invitation) => {

@@ -26,7 +26,7 @@ use crate::{
     organisations::found,
     people,
     sealer::Sealer,
-    tenant::Caller,
+    tenant::{Authenticated, Caller},
 };
 
 /// What came of a document.
@@ -96,7 +96,7 @@ impl Control {
         let mut tx = self.db.system(true).await?;
         let who = async {
             let person = people::hold(&mut tx, &user).await?;
-            found::begin(&mut tx, &self.pepper, &person, name, (by.ip, TimeMs::now())).await
+            found::begin(&mut tx, &self.pepper, by, &person, (name, TimeMs::now())).await
         };
         let who = who.await;
         let who = match who {
@@ -130,7 +130,9 @@ impl Control {
         tell(work.progress());
         while !work.is_done() {
             if let Err(error) = self.make_more(by, &mut work).await {
-                if let Err(why) = self.give_up(by, TimeMs(i64::MAX)).await {
+                // Where his session was ended meanwhile he makes nothing more, and what there is goes all the same.
+                let unasked = Authenticated { session: None, ..by.who.clone() };
+                if let Err(why) = self.give_up(Caller { who: &unasked, ..by }, TimeMs(i64::MAX)).await {
                     tracing::warn!(organisation = %by.who.tenant().id(), error = %why, "half of an import is deleted when it has lapsed");
                 }
                 return Err(error);
