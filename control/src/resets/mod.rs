@@ -31,9 +31,9 @@ use crate::{
     people::{self, Person},
     random,
     secret::{Which, same_text},
-    sessions::{member_of, person, person_by_email},
+    sessions::{member_of, person, person_by_email, still_on},
     sql::SystemSql,
-    tenant::Origin,
+    tenant::{Authenticated, Origin},
 };
 
 const OPEN: SystemSql =
@@ -193,18 +193,20 @@ impl Control {
     /// Takes a person's address for his own, by a letter's link that he follows while he is logged in: `by` is who that is.
     ///
     /// # Errors
-    /// The link is not good (any more), or is another person's ([`Error::Invalid`]); the store is away.
-    pub async fn finish_verification(&self, by: &Id, token: &str) -> Result<(), Error> {
+    /// The link is not good (any more), or is another person's ([`Error::Invalid`]); his session is over ([`Error::SessionOver`]); the store is
+    /// away.
+    pub async fn finish_verification(&self, by: &Authenticated, token: &str) -> Result<(), Error> {
         let mut parts = token.split('.');
         let (user, ends, mac) = (parts.next(), parts.next(), parts.next());
         let user: Id = user.and_then(|user| user.parse().ok()).ok_or_else(bad_link)?;
         let ends: i64 = ends.filter(|t| t.len() <= 15).and_then(|t| t.parse().ok()).ok_or_else(bad_link)?;
         let (mac, now) = (mac.ok_or_else(bad_link)?, TimeMs::now().0);
-        if parts.next().is_some() || ends <= now || user != *by {
+        if parts.next().is_some() || ends <= now || by.user() != Some(&user) {
             return Err(bad_link());
         }
         let mut tx = self.db.system(true).await?;
         let done = async {
+            still_on(&mut tx, by).await?;
             let found =
                 person(&mut tx, &user).await.map_err(|e| if matches!(e, Error::NotFound) { bad_link() } else { e })?;
             let made = |which| self.mac_of_verification(which, &user, &found.email, ends);

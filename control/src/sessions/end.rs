@@ -3,7 +3,7 @@
 use runtime::config::Secret;
 use schemas::TimeMs;
 
-use super::{PersonSession, person};
+use super::{PersonSession, person, still_on};
 use crate::{
     audit::{Action, Change, Outcome, Subject},
     db::{Row, Value},
@@ -12,7 +12,7 @@ use crate::{
     open::Control,
     passwords,
     sql::SystemSql,
-    tenant::Caller,
+    tenant::{Authenticated, Caller},
 };
 
 pub(super) const END: SystemSql =
@@ -60,13 +60,18 @@ impl Control {
         Ok(())
     }
 
-    /// Ends a session of this person's.
+    /// Ends a session of whoever asks, a person.
     ///
     /// # Errors
-    /// It is not there, or not this person's; the store is away.
-    pub async fn end_session_of(&self, user: &Id, session: &Id) -> Result<(), Error> {
+    /// It is not there, or not this person's; the session that he came with is over ([`Error::SessionOver`]); the store is away.
+    pub async fn end_session_of(&self, by: &Authenticated, session: &Id) -> Result<(), Error> {
+        let user = by.user().ok_or(Error::NotFound)?;
         let mut tx = self.db.system(true).await?;
-        let done = tx.system(END_OF, &[Value::from(session), user.into(), TimeMs::now().0.into()]).await;
+        let done = async {
+            still_on(&mut tx, by).await?;
+            tx.system(END_OF, &[Value::from(session), user.into(), TimeMs::now().0.into()]).await
+        };
+        let done = done.await;
         let ended = tx.end(done).await?;
         self.people.forget(session);
         if ended.is_empty() { Err(Error::NotFound) } else { Ok(()) }

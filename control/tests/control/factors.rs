@@ -177,8 +177,7 @@ async fn what_whoever_took_an_address_had_set_ends_when_its_owner_comes() {
         let (by, id) = (Caller::here(&who), *who.user().expect("a person"));
         // A link that shows an address is good for the person who is logged in alone.
         let proof = control.begin_verification(&id).await.expect("a letter").token;
-        let other = two.user().expect("a person");
-        let refused = control.finish_verification(other, proof.expose()).await.expect_err("another's");
+        let refused = control.finish_verification(&two, proof.expose()).await.expect_err("another's");
         assert!(is_of(&refused, "token"), "{refused}");
         // All that somebody may leave behind.
         let session = control.begin_person_session(&id, None, Duration::from_secs(3_600)).await.expect("a session");
@@ -211,6 +210,8 @@ async fn what_whoever_took_an_address_had_set_ends_when_its_owner_comes() {
         assert!(is_of(&late.expect_err("begun before"), "enrolment"));
         // Nor does he go on for the moment that is remembered of him.
         let late = control.create_key(by, new_key("late", &["*:*"])).await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
+        let late = control.finish_verification(&who, proof.expose()).await;
         assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
         let told = "SELECT after FROM audit_logs WHERE action = 'user.reset' ORDER BY entry";
         let entries = store.raw.texts(told).await;

@@ -276,12 +276,15 @@ async fn no_session_can_be_planted_or_taken_from_another() {
         assert_ne!((again.session.id, again.cookie.expose()), (mine.session.id, cookie));
         assert_ne!(again.session.csrf, mine.session.csrf);
         // Nobody ends another's.
-        let refused = control.end_session_of(&user, &theirs.session.id).await;
+        let refused = control.end_session_of(&mine.who, &theirs.session.id).await;
         assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
         control.resume_person(theirs.cookie.expose()).await.expect("goes on");
         assert_eq!(control.sessions_of(&user).await.expect("a list").len(), 2);
-        control.end_session_of(&user, &mine.session.id).await.expect("ended");
+        control.end_session_of(&mine.who, &mine.session.id).await.expect("ended");
         assert!(control.resume_person(cookie).await.is_err(), "in this process at once");
+        // What was ended ends nothing, wherever it is still remembered.
+        let late = control.end_session_of(&mine.who, &again.session.id).await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
         // In an organisation that he is not in he is nobody.
         let into_second =
             async || control.begin_person_session(&user, Some(&SECOND.parse().expect("an id")), LIFE).await;

@@ -156,12 +156,12 @@ pub async fn verify(
     from: Option<Extension<From>>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let user = *person(&who.who)?;
+    person(&who.who)?;
     let mut fields = body.fields()?;
     let token = fields.required("token", Fields::text).unwrap_or_default();
     fields.finish()?;
     super::count(&app, from)?;
-    let done = app.control()?.finish_verification(&user, &token).await;
+    let done = app.control()?.finish_verification(&who.who, &token).await;
     done.map_err(|e| ApiError::of_control(e, "account"))?;
     Ok(Live(StatusCode::NO_CONTENT).into_response())
 }

@@ -142,7 +142,8 @@ pub async fn end(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let (user, id) = (person(&who.who)?, path_id(&id, "session")?);
-    app.control()?.end_session_of(user, &id).await.map_err(|e| ApiError::of_control(e, "session"))?;
+    person(&who.who)?;
+    let id = path_id(&id, "session")?;
+    app.control()?.end_session_of(&who.who, &id).await.map_err(|e| ApiError::of_control(e, "session"))?;
     Ok(conditional::gone())
 }
