@@ -67,6 +67,12 @@ impl Control {
         Ok(SignUpLetter::Link(Secret::new(in_url(&sealed))))
     }
 
+    /// Whether a link is good and founds an organisation, instead of going where an invitation leads: whether anybody may is asked when it is
+    /// followed, and not only when it was sent.
+    pub fn founds_by_letter(&self, token: &str) -> bool {
+        self.open_waiting(token).is_some_and(|waiting| matches!(waiting.into, Joining::Found(_)))
+    }
+
     /// Makes the account of a letter's link, for whoever knows its password.
     ///
     /// # Errors

@@ -141,7 +141,7 @@ pub async fn sign_up(
     request_body = ConfirmAccount,
     responses(
         (status = 200, description = "Logged in; `Set-Cookie` has the session", body = Tokens),
-        (status = 403, description = "Nobody signs up here", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Nobody signs up here, or only who was invited", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 404, description = "The invitation is over", body = crate::error::Problem, content_type = "application/problem+json"),
         Changed,
         Refused
@@ -162,6 +162,10 @@ pub async fn confirm(
     is_open(&app)?;
     let ip = super::count(&app, from)?;
     let control = app.control()?;
+    // It is good for two days, and the operator may have shut that since.
+    if control.founds_by_letter(&token) {
+        may_found(&app)?;
+    }
     let origin = super::origin(ip, request_id.as_ref());
     let made = control.finish_sign_up_by_letter(origin, &token, &password).await;
     let made = made.map_err(|e| ApiError::of_control(e, "invitation"))?;
@@ -177,7 +181,7 @@ async fn in_at_once(app: &App, control: &Control, secure: bool, made: &SignedUp)
     answer::began(app, control, secure, &begun).await
 }
 
-fn closed<T>(problem: &'static str) -> Result<T, ApiError> {
+fn closed(problem: &'static str) -> Result<(), ApiError> {
     Err(ApiError::SignUpClosed { problem })
 }
 
@@ -195,11 +199,16 @@ fn is_open(app: &App) -> Result<(), ApiError> {
 /// What the operator lets come about.
 fn joining(app: &App, organisation: Option<String>, invitation: Option<String>) -> Result<Joining, ApiError> {
     is_open(app)?;
-    match (app.config.auth.sign_up, invitation) {
-        (_, Some(token)) => Ok(Joining::Invitation(token)),
-        (SignUp::Open, None) => Ok(Joining::Found(organisation.unwrap_or_default())),
-        (SignUp::Invitation | SignUp::Closed, None) => {
-            closed("only who was invited can sign up here: send the invitation")
-        }
+    match invitation {
+        Some(token) => Ok(Joining::Invitation(token)),
+        None => may_found(app).map(|()| Joining::Found(organisation.unwrap_or_default())),
+    }
+}
+
+/// Whether who has no invitation founds an organisation here.
+fn may_found(app: &App) -> Result<(), ApiError> {
+    match app.config.auth.sign_up {
+        SignUp::Open => Ok(()),
+        SignUp::Invitation | SignUp::Closed => closed("only who was invited can sign up here: send the invitation"),
     }
 }

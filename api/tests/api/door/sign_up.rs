@@ -1,7 +1,7 @@
 //! Accounts that are made: by whom the operator lets, and with nothing but what they are for.
 
-use control::{Caller, Role};
-use runtime::config::SignUp;
+use control::{Caller, Joining, NewPerson, Role, SignUpLetter};
+use runtime::config::{Secret, SignUp};
 use serde_json::{Value, json};
 
 use super::{
@@ -94,7 +94,8 @@ async fn who_was_invited_joins_and_nobody_else_where_that_is_said() {
     let accounts = Accounts::start_with(&[], SignUp::Invitation).await;
     let closed = (403, "/problems/sign-up-closed".to_owned());
     let alone = json!({"email": "new@example.org", "password": PASSWORD, "organisation": "O"});
-    assert_eq!(kind(&sign_up(&accounts, alone).await), closed);
+    let alone = sign_up(&accounts, alone).await;
+    assert_eq!(kind(&alone), closed);
     let who = accounts.keyed.operator.at_home();
     let control = accounts.keyed.operator.control();
     let invited = control.invite(Caller::here(&who), "new@example.org", Role::Viewer).await.expect("invited");
@@ -106,6 +107,21 @@ async fn who_was_invited_joins_and_nobody_else_where_that_is_said() {
     assert_eq!((&me["current"], &me["role"]), (&json!(HOME), &json!("viewer")));
     // It is good once.
     assert_eq!(sign_up(&accounts, join("third@example.org", &token)).await.status, 404);
+    // The same by a letter's link that was sent when it was open; one that an invitation led to is good.
+    let hash = control.hash_password(&Secret::new(PASSWORD), &[]).await.expect("a hash");
+    let follow = async |email: &str, into: Joining| {
+        let (email, password) = (email.to_owned(), Some(hash.clone()));
+        let new = NewPerson { email, name: String::new(), password, verified: false, identity: None };
+        let letter = control.begin_sign_up_by_letter(new, into).await.expect("asked");
+        let SignUpLetter::Link(link) = letter else { panic!("there is no account") };
+        let body = json!({"token": link.expose(), "password": PASSWORD});
+        accounts.post("/api/v1/auth/sign-up/confirm", &[], &body).await
+    };
+    let late = follow("late@example.org", Joining::Found("O".to_owned())).await;
+    assert_eq!((kind(&late), &late.json()["detail"]), (closed.clone(), &alone.json()["detail"]));
+    let invited = control.invite(Caller::here(&who), "guest@example.org", Role::Viewer).await.expect("invited");
+    let guest = follow("guest@example.org", Joining::Invitation(invited.token.expose().to_owned())).await;
+    LoggedIn::of(&guest);
     accounts.stop().await;
 
     let accounts = Accounts::start_with(&[], SignUp::Closed).await;
