@@ -62,6 +62,9 @@ pub const FOUNDED: i64 = 10;
 pub const FOUNDED_OF_ADDRESS: (i64, Duration) = (20, Duration::from_secs(86_400));
 /// Accounts that one address may ask for where a letter is sent for each, and in what time.
 pub const SIGN_UPS_OF_ADDRESS: (i64, Duration) = (50, Duration::from_secs(86_400));
+// Both are counted in the rows of attempts: where those are swept away before it is over, the time begins anew.
+const _: () = assert!(FOUNDED_OF_ADDRESS.1.as_secs() <= ATTEMPTS_KEPT.as_secs());
+const _: () = assert!(SIGN_UPS_OF_ADDRESS.1.as_secs() <= ATTEMPTS_KEPT.as_secs());
 /// Members of one organisation.
 pub const MEMBERS: i64 = 1_000;
 /// Invitations of one organisation that are kept, the used ones among them.
