@@ -52,15 +52,12 @@ enum Held {
 
 /// Lets them go, for ever. `store`: of a user who may remove rows.
 pub async fn follow(control: &Control, store: &Store) {
-    let (mut going, mut swept, mut said): (HashMap<String, Going>, Option<Instant>, Option<Instant>) =
-        (HashMap::new(), None, None);
+    let (mut going, mut swept): (HashMap<String, Going>, Option<Instant>) = (HashMap::new(), None);
+    let (mut said, mut said_of_imports) = (None, None);
     loop {
+        give_up(control, &mut said_of_imports).await;
         let done = async {
             let mut held: Result<(), Held> = Ok(());
-            let halves = control.give_up_imports().await?;
-            if halves > 0 {
-                tracing::warn!(organisations = halves, "imports came to no end; what there is of them is removed");
-            }
             let all = control.leaving().await?;
             going.retain(|id, _| all.iter().any(|leaving| leaving.id().as_str() == id));
             for leaving in &all {
@@ -75,12 +72,35 @@ pub async fn follow(control: &Control, store: &Store) {
             held
         };
         if let Err(error) = done.await
-            && said.is_none_or(|at| at.elapsed() >= SAID)
+            && is_due(&mut said)
         {
             tracing::warn!(%error, "an organisation that is to be deleted is not gone yet; trying again");
-            said = Some(Instant::now());
         }
         sleep(LOOK).await;
+    }
+}
+
+/// Whether a failure is said (again).
+fn is_due(said: &mut Option<Instant>) -> bool {
+    let due = said.is_none_or(|at| at.elapsed() >= SAID);
+    if due {
+        *said = Some(Instant::now());
+    }
+    due
+}
+
+/// Has imports deleted that were cut off. Where that fails, what was asked for goes on all the same.
+async fn give_up(control: &Control, said: &mut Option<Instant>) {
+    match control.give_up_imports().await {
+        Ok(0) => {}
+        Ok(halves) => {
+            tracing::warn!(organisations = halves, "imports came to no end; what there is of them is removed");
+        }
+        Err(error) => {
+            if is_due(said) {
+                tracing::warn!(%error, "what there is of an import that came to no end is not given up yet; trying again");
+            }
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Control {
     /// Has organisations deleted whose import was cut off: those that nobody has worked on for [`limits::IMPORT_LAPSE`]. How many these were.
     ///
     /// # Errors
-    /// The store is away.
+    /// As of [`Control::give_up_before`].
     pub async fn give_up_imports(&self) -> Result<usize, Error> {
         self.give_up_before(TimeMs(TimeMs::now().0 - limits::IMPORT_LAPSE.as_millis() as i64)).await
     }
@@ -77,7 +77,7 @@ impl Control {
     /// The same of those that were last worked on then, or before.
     ///
     /// # Errors
-    /// The store is away.
+    /// The store is away; or one of them could not be given up, and holds up none of the others.
     pub async fn give_up_before(&self, last: TimeMs) -> Result<usize, Error> {
         let mut tx = self.db.system(false).await?;
         let rows = async {
@@ -85,12 +85,18 @@ impl Control {
             tx.system(LAPSED, &[last.0.into(), (limits::TENANTS as i64).into()]).await
         };
         let rows = rows.await;
-        let mut given_up = 0;
+        let mut given_up: Result<usize, Error> = Ok(0);
         for row in tx.end(rows).await? {
-            let system = system_of(row.parsed::<Id>("tenant_id")?);
-            given_up += usize::from(self.give_up(Caller::here(&system), last).await?);
+            let done = async {
+                let system = system_of(row.parsed::<Id>("tenant_id")?);
+                self.give_up(Caller::here(&system), last).await
+            };
+            match done.await {
+                Ok(done) => given_up = given_up.map(|many| many + usize::from(done)),
+                Err(error) => given_up = given_up.and(Err(error)),
+            }
         }
-        Ok(given_up)
+        given_up
     }
 
     /// Has the organisation of `by` deleted, where it is still being imported and was not worked on since. Whether that was so.

@@ -64,6 +64,11 @@ async fn an_organisation_is_exported_whole_deleted_whole_and_only_by_whom_it_is(
     until("that it was fetched is said", async || fetched().await["rows"].as_u64() == Some(lines.len() as u64)).await;
     assert_eq!(keyed.ask("GET", &format!("/api/v1/organisations/{home}/exports/{at}"), theirs).await.status, 404);
 
+    // An import that was cut off, and cannot be given up (its audit has no head): no deletion waits for it.
+    let stuck = "INSERT INTO tenants (tenant_id, slug, name, created_at, importing_at, version) \
+                 VALUES ('01J0000000000000000000000X', 'stuck', 'stuck', 1, 1, 1)";
+    keyed.sql(stuck).await;
+
     // A key of its own never deletes it.
     let of = |id: &str| format!("/api/v1/organisations/{id}");
     assert_eq!(keyed.ask("DELETE", &of(&id), theirs).await.status, 403);
