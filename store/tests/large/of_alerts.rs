@@ -19,6 +19,8 @@ const GRANULE: u64 = 1_024;
 /// Alerts of each tenant, with five transitions and two attempts to tell of each; matches of a monitor.
 const ALERTS: u64 = 200_000;
 const MATCHES: u64 = 2_000_000;
+/// Monitors, and all of them together, of which something was left out at the time of each alert.
+const LEFT_OUT: u64 = 10;
 /// Time from one to the next, milliseconds: alerts of two months, matches of three weeks.
 const EVERY_MS: (u64, u64) = (26_000, 900);
 const TENANTS: [&str; 2] = ["01J00000000000000000000001", "01J00000000000000000000002"];
@@ -67,6 +69,15 @@ fn fill(engine: &Running, now: u64) {
                      channel_id, channel_type, kind) {} SELECT '{tenant}', id, {time}, {time} + step, step, \
                      if(step = 2, 'sent', 'queued'), number, id, toString(n % 10), 'webhook', 'alert.firing'",
                     numbers(3)
+                ),
+            ),
+            (
+                LEFT_OUT,
+                format!(
+                    "INSERT INTO headwater_tenants.alert_left_out_rows (tenant, source_id, at, network, sequence, place, what, count) {} \
+                     SELECT '{tenant}', if(step = 0, '', toString(step)), {time}, 'a', n + 1, number, \
+                     if(step = 0, 'not_looked_at', 'left_out'), 3",
+                    numbers(LEFT_OUT)
                 ),
             ),
         ] {
@@ -147,6 +158,11 @@ pub async fn all(asked: &mut Asked<'_>, stages: &Store, api: &Store) {
     let most_of_mine = 2 * 3 * ALERTS + 8 * granules;
     let piece = asked.ask("whole_deliveries_of", "", most_of_mine, api.whole_deliveries_of(&mine, "", 5)).await;
     assert_eq!(piece.len(), 5 * 3);
+
+    // Of one monitor and of all together, a range in each day's part of a week.
+    let days = 8 * PARTS * 2 * 2 * GRANULE;
+    let left_out = asked.ask("left_out", "", days, api.left_out(&mine, "7")).await;
+    assert!(left_out.len() == 1 && left_out[0].matches == left_out[0].transactions && left_out[0].matches > 0);
 
     // The first window is of ten minutes; what is gone is looked for beside it, by its transactions.
     for (about, live, most) in [("live", Some(true), 20 * granules), ("that are gone", Some(false), most)] {

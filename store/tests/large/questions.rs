@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use schemas::{BlockHash, Status, TimeMs, limits};
 use store::{
     Store, StoreError,
-    query::{BlockFilter, Page, Remembered, Sort, TransactionFilter},
+    query::{BlockFilter, MatchRow, Page, Remembered, Sort, Step, Transaction, TransactionFilter},
     sink::mend,
 };
 
@@ -222,6 +222,10 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let detail = asked.ask("transaction", "that failed", 5 * edges, api.transaction(&network, &hash)).await;
     assert!(detail[0].failure.as_ref().is_some_and(|f| f.found_by.as_deref() == Some("trace")));
     asked.ask("similar_failures", "", 6_000_000, api.similar_failures(&network, &detail[0], 10)).await;
+    // Why what a page of matches is about failed: a granule of each block of each.
+    let matched: Vec<MatchRow> = page.items.iter().map(matched).collect();
+    let why = asked.ask("why", "of a page's", matched.len() as u64 * 2 * edges, api.why(&matched)).await;
+    assert!(why.len() == matched.len() && why.values().all(|why| why.cause.as_deref() == Some(generate::RARE_CAUSE)));
     let networks = [network.clone(), "b".parse().expect("a slug")];
     let found = asked.ask("found_hash", "", 8 * edges, api.found_hash(&hash, &networks)).await;
     assert!(found.len() == 1 && found[0].kind == "transaction" && found[0].status.as_deref() == Some("failed"));
@@ -247,6 +251,15 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
         .ask("endpoints_at", "two minutes", 3 * ENDPOINTS * GRANULE, api.endpoints_at(&network, around, 100))
         .await;
     assert!(then.iter().any(|endpoint| endpoint.endpoint == "e7" && endpoint.calls > 0), "{then:?}");
+    // What rules can be tried on: minutes of a day of all endpoints, and when its blocks were seen.
+    let (day_of_all, step) = ((from, TimeMs(from.0 + 86_400_000)), Step::FiveMinutes);
+    let most = 24 * 60 * ENDPOINTS * METHODS + 2 * ENDPOINTS * GRANULE;
+    let steps = asked.ask("endpoint_steps", "a day of all", most, api.endpoint_steps(&network, None, day_of_all, step));
+    assert_eq!(steps.await.len() as u64, ENDPOINTS * 24 * 12);
+    let one = api.endpoint_steps(&network, Some("e7"), day_of_all, step);
+    assert_eq!(asked.ask("endpoint_steps", "a day of one", edges, one).await.len(), 24 * 12);
+    let seen = (TimeMs(head.timestamp.0 - 86_400_000), head.timestamp);
+    asked.ask("seen_steps", "a day", 26 * 300 + 4 * edges, api.seen_steps(&network, seen, step)).await;
     let (watched, day) = (format!("0x{}", "cc".repeat(20)), 86_400_000);
     let blocks = day / 12_000;
     let since = TimeMs(head.timestamp.0 - day + 1);
@@ -299,6 +312,25 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     run(asked.engine, &event, "");
     let again = api.completeness_again(&network, &mut known);
     assert_eq!(asked.ask("completeness_again", "an event later", 5 * edges, again).await, held);
+}
+
+/// A match of a transaction as a whole.
+fn matched(transaction: &Transaction) -> MatchRow {
+    MatchRow {
+        network: transaction.network.clone(),
+        hash: transaction.hash.clone(),
+        kind: "transaction".to_owned(),
+        condition: 0,
+        place: 0,
+        signature: String::new(),
+        arguments: "{}".to_owned(),
+        height: transaction.block_number,
+        block: transaction.block_hash.clone(),
+        version: 1,
+        live: true,
+        time: transaction.block_timestamp,
+        last: 1,
+    }
 }
 
 /// The view, of all networks, once the sink has counted what it counts: it reads the open ends and the counts.
