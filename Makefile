@@ -101,7 +101,7 @@ test-long: fetch dashboard ## What else is tried by a sample: every statement to
 .PHONY: test-browser
 test-browser: fetch lint ## The dashboard in a real browser against the real binary
 	$(call say,dashboard in a browser)
-	scripts/test-browser $(TARGET)/debug/headwater
+	scripts/in-memory scripts/test-browser $(TARGET)/debug/headwater
 
 .PHONY: fmt
 fmt: ## Format the code

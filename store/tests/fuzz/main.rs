@@ -1,7 +1,7 @@
 //! Random statements of an analyst against a real store in which canaries are kept: none is ever seen, nothing appears on
 //! the disk, the process does not die without saying why, and the stages write and read as if nobody were there.
 //!
-//! `HEADWATER_FUZZ_SECONDS` (60) is how long, `HEADWATER_FUZZ_SEED` the seed, which the report says: statement `i` of worker
+//! `HEADWATER_FUZZ_SECONDS` (20) is how long, `HEADWATER_FUZZ_SEED` the seed, which the report says: statement `i` of worker
 //! `w` is a function of seed, `w`, `i` and the engine's names alone.
 
 #[path = "../engine/door.rs"]
@@ -47,7 +47,7 @@ fn variable(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_statements_see_nothing_change_nothing_and_slow_nobody() {
-    let seconds = variable("HEADWATER_FUZZ_SECONDS", 60);
+    let seconds = variable("HEADWATER_FUZZ_SECONDS", 20);
     let seed = variable("HEADWATER_FUZZ_SEED", fastrand::u64(..1 << 48));
     eprintln!("HEADWATER_FUZZ_SEED={seed} HEADWATER_FUZZ_SECONDS={seconds}");
     let watched = Arc::new(Watched::start().await);
