@@ -1,17 +1,18 @@
 #!/usr/bin/env node
-// Runs what `cargo test ARGUMENTS` runs: those that keep a machine busy each by itself, then the others a few at a time. Most of these wait
-// for servers, kills and clocks more than they reckon, and one after another they leave half of two cores idle. What each printed comes
-// whole, when it has ended.
+// Runs what `cargo test ARGUMENTS` runs: those of many long tests each by itself, with a test more at a time than there are cores, since
+// each waits for servers, kills and clocks now and then; then the others a few at a time. What each printed comes whole, when it has ended.
 //
 //   scripts/side-by-side.mjs cargo test --workspace --locked
 //
 // HEADWATER_LANES: how many at a time (2), the longest first. Documentation's tests are one of them, by cargo itself. The exit status
 // is cargo's: 101 when a test failed; then a line as cargo's names how that binary is run again.
 import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 
 const lanes = Number(process.env.HEADWATER_LANES ?? 2);
 const alone = ['system', 'sink'];
+const threads = process.env.RUST_TEST_THREADS ?? String(availableParallelism() + 1);
 const longest = [...alone, 'api', 'large', 'resilience', 'engine', 'deliver', 'failures', 'control'];
 const [cargo, ...args] = process.argv.slice(2);
 const run = (command, rest, { cwd, env, echo }) =>
@@ -39,7 +40,8 @@ const binaries = built.text
 		const cwd = dirname(manifest_path);
 		const kind = target.kind.includes('test') ? `--test ${target.name}` : target.kind.includes('bin') ? `--bin ${target.name}` : '--lib';
 		const name = `-p ${cwd.split('/').at(-1)} ${kind}`;
-		return { name, alone: alone.includes(target.name), rank: longest.indexOf(target.name), start: () => run(executable, [], { cwd, env: { CARGO_MANIFEST_DIR: cwd } }) };
+		const env = { CARGO_MANIFEST_DIR: cwd, ...(alone.includes(target.name) && { RUST_TEST_THREADS: threads }) };
+		return { name, alone: alone.includes(target.name), rank: longest.indexOf(target.name), start: () => run(executable, [], { cwd, env }) };
 	});
 binaries.push({ name: '--doc', rank: longest.length, start: () => run(cargo, [...args, '--doc'], {}) });
 const place = ({ rank }) => (rank < 0 ? longest.length + 1 : rank);

@@ -21,7 +21,7 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
         embedded: false,
         max_bytes: None,
         processes: 3,
-        rate: 150.0, // of a binary that is not optimized
+        rate: 100.0, // of a binary that is not optimized
         proxy: false,
         store_away: 20,
         release_binary: Some(binary().into()),

@@ -399,7 +399,7 @@ async fn cut_off_at_any_statement_it_is_gone_on_with() {
         if !was_cut {
             break;
         }
-        cuts += if long() { 1 } else { 2 + dice.roll(6) };
+        cuts += if long() { 1 } else { 5 + dice.roll(9) };
     }
     assert!(cuts > 25, "{cuts} statements only");
     engine.stop().await;
