@@ -1,4 +1,4 @@
-//! Trouble upon trouble. `HEADWATER_RESILIENCE_ROUNDS` (50) and `HEADWATER_RESILIENCE_SEED` say how many and which.
+//! Trouble upon trouble. `HEADWATER_RESILIENCE_ROUNDS` (18; 50 by `make test-long`) and `HEADWATER_RESILIENCE_SEED` say how many and which.
 
 use crate::door::Door;
 use crate::harness::{PROGRAM, Running};
@@ -37,7 +37,10 @@ fn insert(stages: &Door, batch: u64) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_trouble_the_store_is_back_with_all_its_rows() {
     let _alone = ALONE.lock().await;
-    let rounds = variable("HEADWATER_RESILIENCE_ROUNDS", 50);
+    let rounds = variable(
+        "HEADWATER_RESILIENCE_ROUNDS",
+        if std::env::var_os("HEADWATER_TEST_LONG").is_some() { 50 } else { 18 },
+    );
     let seed = variable("HEADWATER_RESILIENCE_SEED", fastrand::u64(..1 << 48));
     eprintln!("HEADWATER_RESILIENCE_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
