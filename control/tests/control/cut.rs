@@ -36,7 +36,8 @@ async fn a_change_that_is_cut_off_anywhere_is_whole_or_nothing() {
         assert_eq!(page.items.len() as i64, entries, "a contract for each entry");
         assert_eq!(store.raw.texts("SELECT id FROM outbox").await.len() as i64, entries);
         eprintln!("{cut_off} cut off, {done} done, {entries} there (sqlite: {})", store.is_sqlite());
-        assert!(cut_off > 0 && entries > done, "{cut_off} {done} {entries}");
+        // One that was cut off while its commit was under way is there as well.
+        assert!(cut_off > 0 && done > 0 && entries >= done, "{cut_off} {done} {entries}");
         control.close().await;
         store
     })

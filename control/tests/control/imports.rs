@@ -1,5 +1,12 @@
 //! An import, and a deletion, that are cut off at any statement: whole or nothing, and everything gone.
 
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    task::Poll,
+};
+
 use control::{Bounds, Caller, Control, Error, Leaving, Paging};
 use schemas::{TimeMs, records::DefinitionKind};
 use serde_json::{Value, json};
@@ -146,21 +153,26 @@ async fn the_stages_hear_of_an_import_when_it_is_whole() {
         let running = Running::start(topics.publisher(&control, "one"));
         running.until_publishes().await;
         let bounds = Bounds::default();
-        let import = async |waits| {
+        // Until so many pieces of it are there.
+        let import = async |pieces: usize| {
             let brought = brought(&lines).await.expect("without mistakes").at_once(1);
-            cut(waits, operator.import_organisation("moved", None, brought, &bounds, |_| ())).await
+            let told = AtomicUsize::new(0);
+            let mut work = pin!(operator.import_organisation("moved", None, brought, &bounds, |_| {
+                told.fetch_add(1, Relaxed);
+            }));
+            poll_fn(|context| match work.as_mut().poll(context) {
+                Poll::Pending if told.load(Relaxed) > pieces => Poll::Ready(None),
+                there => there.map(Some),
+            })
+            .await
         };
         let importing = async || {
             let all = operator.tenants().await.expect("a list");
             all.into_iter().find(|tenant| tenant.state() == "importing").map(|tenant| tenant.id)
         };
-        let (mut waits, mut half) = (8, None);
-        while half.is_none() {
-            assert!(import(waits).await.is_none(), "{waits} is all of it");
-            settled(&store).await;
-            (waits, half) = (waits + 2, importing().await);
-        }
-        let half = half.expect("a half");
+        assert!(import(1).await.is_none(), "one piece is not all of it");
+        settled(&store).await;
+        let half = importing().await.expect("a half");
         assert_eq!(rows(&store, "tenant_contracts", &half).await, 1);
         until("all is told", async || crate::topics::unpublished(&store).await.is_empty()).await;
         let watched = format!("watched/a/{}", address(8));

@@ -3,7 +3,8 @@
 //! Guarantee: [`migrate`](Store::migrate) brings any older database to this version and leaves a current one as it is. Every
 //! file is one statement that may be run again (`IF NOT EXISTS`, `OR REPLACE`, or only while what it changes is still there), and is
 //! recorded only after it succeeded, some together, so that a migration killed half-way is simply run again, and a few before it; several
-//! processes may migrate at once: who is behind leaves out what another has written down.
+//! processes may migrate at once: who is behind leaves out what another has written down. A new database is made as it is in the end: tables
+//! of former layouts, and what changes or moves them, are written down as done before anything else is made.
 //! A database that a newer version has written is refused. Files of a released version never change: a change is a new number.
 //! Shown by `tests/sink/migrations.rs`.
 
@@ -55,6 +56,22 @@ impl Migration {
         let is_view =
             |m: &Self| m.sql.contains("\nCREATE OR REPLACE VIEW ") || m.sql.starts_with("CREATE OR REPLACE VIEW ");
         is_view(self) && all.iter().any(|m| m.number > self.number && m.name == self.name && is_view(m))
+    }
+}
+
+impl Migration {
+    /// The table that it makes, changes or moves away, if it is about one.
+    fn table(&self) -> Option<&'static str> {
+        let about = ["CREATE TABLE IF NOT EXISTS ", "ALTER TABLE ", "RENAME TABLE "];
+        let rest = self.sql.lines().find_map(|line| about.iter().find_map(|begin| line.strip_prefix(begin)))?;
+        rest.split([' ', '\n', '(']).next()
+    }
+
+    /// Whether it is about a table that a later file makes anew: of nothing a new database would have in the end.
+    fn is_former(&self, all: &[Self]) -> bool {
+        let Some(table) = self.table() else { return false };
+        let makes = |m: &Self| m.table() == Some(table) && m.sql.contains("CREATE TABLE IF NOT EXISTS ");
+        all.iter().any(|m| m.number > self.number && makes(m))
     }
 }
 
@@ -267,14 +284,22 @@ impl Store {
             ));
         }
         let mut done: Vec<&Migration> = Vec::new();
+        let is_new = applied.is_empty() && self.is_empty().await?;
+        if is_new {
+            done.extend(migrations.iter().filter(|m| m.is_former(migrations)));
+            self.record(&mut done).await?;
+        }
         for migration in migrations.iter().filter(|m| applied.iter().all(|a| a.number != m.number)) {
+            if is_new && migration.is_former(migrations) {
+                continue;
+            }
             // Views that a later file makes anew are not made: most of the time that a new database takes would go there.
             if !migration.is_replaced(migrations) {
                 // What looks into the ledger finds all that was done.
                 if migration.only_if.is_some() {
                     self.record(&mut done).await?;
                 }
-                self.run_beside_others(migration).await.map_err(|mut e| {
+                self.run_beside_others(migration, is_new).await.map_err(|mut e| {
                     e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
                     e
                 })?;
@@ -287,6 +312,14 @@ impl Store {
         self.record(&mut done).await?;
         self.client().clear_cached_metadata().await;
         Ok(())
+    }
+
+    /// Whether there is no table but the one of migrations.
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name != 'schema_migrations'";
+        let found = self.within("looking whether the database is new", self.read(sql).fetch_one::<u64>()).await?;
+        Ok(found == 0)
     }
 
     /// Whether some process has written down that this was done.
@@ -310,16 +343,19 @@ impl Store {
     }
 
     /// Runs a statement, unless another process is ahead and has: what it has gone past may not even find its table any more. Where it
-    /// fails since another does the same at this moment, what that one did is waited for.
-    async fn run_beside_others(&self, migration: &Migration) -> Result<(), StoreError> {
+    /// fails since another does the same at this moment, what that one did is waited for. In a new database nothing takes away what was
+    /// made before, so that it is looked only where something fails.
+    async fn run_beside_others(&self, migration: &Migration, is_new: bool) -> Result<(), StoreError> {
         let until = Instant::now() + OTHERS;
-        while !self.is_recorded(migration).await? {
+        let mut failed = !is_new;
+        while !failed || !self.is_recorded(migration).await? {
             tracing::info!(number = migration.number, name = migration.name, "migrating the store");
             let Err(error) = self.run(migration).await else { break };
             let silent = matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Timeout);
             if silent || Instant::now() > until {
                 return Err(error);
             }
+            failed = true;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
@@ -353,6 +389,19 @@ mod tests {
     fn numbers_rise_without_a_gap() {
         let numbers: Vec<u32> = MIGRATIONS.iter().map(|m| m.number).collect();
         assert_eq!(numbers, (1..=MIGRATIONS.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_new_database_has_no_table_of_a_former_layout() {
+        let numbers =
+            |of: fn(&Migration) -> bool| MIGRATIONS.iter().filter(|m| of(m)).map(|m| m.number).collect::<Vec<_>>();
+        let former: Vec<u32> =
+            [1..=4, 12..=13, 20..=20, 23..=29, 33..=35, 45..=47, 51..=51].into_iter().flatten().collect();
+        assert_eq!(numbers(|m| m.is_former(MIGRATIONS)), former);
+        assert!(
+            numbers(|m| m.only_if.is_some()).iter().all(|number| former.contains(number)),
+            "nothing is left to be looked at"
+        );
     }
 
     #[test]
