@@ -176,7 +176,12 @@ pub(super) async fn headwater(binary: &Path, node: &Node, brokers: &str, extra: 
     // Everything is up when the one block that the node shows is there; it may have no transactions.
     let header = TopicPartition { topic: RAW_BLOCKS.name, partition: 0 };
     let until = Instant::now() + PATIENCE;
-    while end.log.partitions(end.at.topic).await.is_err() || end.log.watermarks(header).await?.high == 0 {
+    let is_there = async || {
+        // A topic that was made a moment ago may not be known everywhere yet.
+        end.log.partitions(end.at.topic).await.is_ok()
+            && end.log.watermarks(header).await.is_ok_and(|ends| ends.high > 0)
+    };
+    while !is_there().await {
         if Instant::now() > until || child.try_wait()?.is_some() {
             return Err(explain("the first block did not come".into()));
         }

@@ -170,7 +170,8 @@ async fn deal(
 
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
-    let growing = tokio::spawn(grow(node.clone(), first, random.u64(..), stop.clone()));
+    let pause = pause_between_blocks(args.kills);
+    let growing = tokio::spawn(grow(node.clone(), (first, pause), random.u64(..), stop.clone()));
     let mut kills = Vec::new();
     for n in 0..args.kills {
         tokio::time::sleep(Duration::from_millis(500 + random.u64(..3_500))).await;
@@ -246,8 +247,19 @@ fn sends(name: &str) -> bool {
     SENDERS.iter().any(|sender| name.starts_with(sender))
 }
 
-/// Three blocks a second; every sixth time or so the last few are replaced.
-async fn grow(node: Arc<Simulator>, first: u64, seed: u64, stop: CancellationToken) -> Result<(), Failure> {
+/// Three blocks a second, fewer where many kills take long: a channel is sent 10,000 messages an hour at most, and those beyond become one
+/// summary.
+fn pause_between_blocks(kills: u32) -> Duration {
+    BLOCKS * (1 + kills / 100)
+}
+
+/// Every sixth time or so the last few blocks are replaced.
+async fn grow(
+    node: Arc<Simulator>,
+    (first, pause): (u64, Duration),
+    seed: u64,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     let mut random = fastrand::Rng::with_seed(seed);
     while !stop.is_cancelled() {
         let depth = 1 + random.u64(..5);
@@ -256,7 +268,7 @@ async fn grow(node: Arc<Simulator>, first: u64, seed: u64, stop: CancellationTok
         } else {
             node.advance(1)?;
         }
-        tokio::time::sleep(BLOCKS).await;
+        tokio::time::sleep(pause).await;
     }
     Ok(())
 }
