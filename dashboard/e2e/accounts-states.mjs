@@ -183,8 +183,8 @@ export async function checkAccountStates({ mock, browser, until }) {
 
 	// The operator's page: noisiest first, by what is chosen; suspending says why.
 	const operator = await fresh('/login?back=/operator');
-	let asked = 0;
-	operator.on('request', (request) => (asked += request.url().endsWith('/platform/tombstones') ? 1 : 0));
+	let looked = 0;
+	operator.on('request', (request) => (looked += request.url().endsWith('/platform/tombstones') ? 1 : 0));
 	await operator.waitForSelector('[data-testid=person-login]');
 	await signIn(operator, 'ada@example.com');
 	await operator.waitForSelector('[data-tenant]');
@@ -220,11 +220,11 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await operator.locator('[data-testid=yes]').click();
 	await until('the networks changed', async () => /reaches \S+ now/.test(await operator.locator('[data-testid=said]').innerText()));
 	// What stays of those that are gone: read when somebody looks, not whenever the list is.
-	assert.equal(asked, 0);
+	assert.equal(looked, 0);
 	await operator.locator('[data-testid=deleted] > summary').click();
 	await operator.locator('[data-testid=tombstones] summary').first().click();
 	assert.match(await operator.locator('[data-testid=tombstones]').innerText(), /Delta, gone[\s\S]*128 entries[\s\S]*alert_rows/);
-	assert.equal(asked, 1);
+	assert.equal(looked, 1);
 	tried += 6;
 
 	// Where no provider is configured it says so, and how one comes to be; what somebody came in by before stands there still.
