@@ -94,7 +94,7 @@ services-stop: ## Stop them
 
 .PHONY: test-long
 test-long: fetch dashboard ## What else is tried by a sample: every statement to be cut off at, more seeds and kills; an export of a million rows
-	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test sink --test life --test resilience
+	HEADWATER_TEST_LONG=1 HEADWATER_RESILIENCE_ROUNDS=50 $(CARGO) test --workspace --locked --test sink --test life --test resilience
 	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test api -- export::a_large --nocapture
 	HEADWATER_TEST_LONG=1 scripts/test-rust $(CARGO) test --workspace --locked --test system -- kill:: windows:: faults:: chaos:: away:: --include-ignored
 

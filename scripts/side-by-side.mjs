@@ -40,8 +40,9 @@ const binaries = built.text
 		const cwd = dirname(manifest_path);
 		const kind = target.kind.includes('test') ? `--test ${target.name}` : target.kind.includes('bin') ? `--bin ${target.name}` : '--lib';
 		const name = `-p ${cwd.split('/').at(-1)} ${kind}`;
-		const env = { CARGO_MANIFEST_DIR: cwd, ...(alone.includes(target.name) && { RUST_TEST_THREADS: threads }) };
-		return { name, alone: alone.includes(target.name), rank: longest.indexOf(target.name), start: () => run(executable, [], { cwd, env }) };
+		const isAlone = alone.includes(target.name);
+		const env = { CARGO_MANIFEST_DIR: cwd, ...(isAlone && { RUST_TEST_THREADS: threads }) };
+		return { name, alone: isAlone, rank: longest.indexOf(target.name), start: () => run(executable, [], { cwd, env }) };
 	});
 binaries.push({ name: '--doc', rank: longest.length, start: () => run(cargo, [...args, '--doc'], {}) });
 const place = ({ rank }) => (rank < 0 ? longest.length + 1 : rank);

@@ -11,7 +11,10 @@
 mod swap;
 pub mod tenants;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -57,9 +60,7 @@ impl Migration {
             |m: &Self| m.sql.contains("\nCREATE OR REPLACE VIEW ") || m.sql.starts_with("CREATE OR REPLACE VIEW ");
         is_view(self) && all.iter().any(|m| m.number > self.number && m.name == self.name && is_view(m))
     }
-}
 
-impl Migration {
     /// The table that it makes, changes or moves away, if it is about one.
     fn table(&self) -> Option<&'static str> {
         let about = ["CREATE TABLE IF NOT EXISTS ", "ALTER TABLE ", "RENAME TABLE "];
@@ -284,15 +285,14 @@ impl Store {
             ));
         }
         let mut done: Vec<&Migration> = Vec::new();
-        let is_new = applied.is_empty() && self.is_empty().await?;
+        let mut past: BTreeSet<u32> = applied.iter().map(|a| a.number).collect();
+        let is_new = past.is_empty() && self.is_empty().await?;
         if is_new {
             done.extend(migrations.iter().filter(|m| m.is_former(migrations)));
+            past.extend(done.iter().map(|m| m.number));
             self.record(&mut done).await?;
         }
-        for migration in migrations.iter().filter(|m| applied.iter().all(|a| a.number != m.number)) {
-            if is_new && migration.is_former(migrations) {
-                continue;
-            }
+        for migration in migrations.iter().filter(|m| !past.contains(&m.number)) {
             // Views that a later file makes anew are not made: most of the time that a new database takes would go there.
             if !migration.is_replaced(migrations) {
                 // What looks into the ledger finds all that was done.
@@ -347,15 +347,15 @@ impl Store {
     /// made before, so that it is looked only where something fails.
     async fn run_beside_others(&self, migration: &Migration, is_new: bool) -> Result<(), StoreError> {
         let until = Instant::now() + OTHERS;
-        let mut failed = !is_new;
-        while !failed || !self.is_recorded(migration).await? {
+        let mut looks = !is_new;
+        while !looks || !self.is_recorded(migration).await? {
             tracing::info!(number = migration.number, name = migration.name, "migrating the store");
             let Err(error) = self.run(migration).await else { break };
             let silent = matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Timeout);
             if silent || Instant::now() > until {
                 return Err(error);
             }
-            failed = true;
+            looks = true;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())

@@ -22,9 +22,14 @@ pub(super) const COLUMNS: [&str; 6] = [
 /// What analysts do not name then: these tables, former ones that are called after them, and the view over those columns.
 pub(super) const UNNAMED: [&str; 3] = [WINDOWS, BLOCKS, "contract_blocks"];
 
-/// Whether a table or view is one of those: where analysts may not know which contracts are watched, they are told nothing of it either.
+/// Whether a table or view is one of these, or is called after one.
+pub(super) fn is_of(unnamed: &[&str], name: &str) -> bool {
+    unnamed.iter().any(|unnamed| name.contains(unnamed))
+}
+
+/// Whether a table or view is of [`UNNAMED`]: where analysts may not know which contracts are watched, they are told nothing of it either.
 pub fn tells_contracts(name: &str) -> bool {
-    UNNAMED.iter().any(|unnamed| name.contains(unnamed))
+    is_of(&UNNAMED, name)
 }
 
 /// Whether a statement is of the stages or the API, as the engine's policies have it.

@@ -37,10 +37,7 @@ fn insert(stages: &Door, batch: u64) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_trouble_the_store_is_back_with_all_its_rows() {
     let _alone = ALONE.lock().await;
-    let rounds = variable(
-        "HEADWATER_RESILIENCE_ROUNDS",
-        if std::env::var_os("HEADWATER_TEST_LONG").is_some() { 50 } else { 18 },
-    );
+    let rounds = variable("HEADWATER_RESILIENCE_ROUNDS", 18);
     let seed = variable("HEADWATER_RESILIENCE_SEED", fastrand::u64(..1 << 48));
     eprintln!("HEADWATER_RESILIENCE_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);

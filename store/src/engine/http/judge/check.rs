@@ -3,8 +3,8 @@
 use super::super::error::{Code, Failure};
 use super::names::{BEFORE_PARENTHESIS, Functions, INFORMATION_SCHEMA, Known, SYSTEM_TABLES};
 use super::text::{Kind, Piece, unquoted};
-use crate::engine::describe;
 use crate::engine::sql::quoted_name;
+use crate::engine::{describe, watched};
 
 /// What the check needs to know.
 pub(super) struct Check<'c> {
@@ -190,13 +190,13 @@ impl Check<'_> {
 
 /// Refuses the name of a table that is not for analysts, and names that are made of it.
 pub(super) fn unnamed(all: &[&str], name: &str) -> Result<(), Failure> {
-    match all.iter().find(|unnamed| name.contains(**unnamed)) {
-        None => Ok(()),
-        Some(_) => Err(Code::AccessDenied.failure(format!(
-            "Not enough privileges: {name} tells which contracts are watched, and is not for analysts here; read the views `windows` and \
-             `blocks`, ask the API for your own contracts, or have the operator set `[store] analyst_contracts`"
-        ))),
+    if !watched::is_of(all, name) {
+        return Ok(());
     }
+    Err(Code::AccessDenied.failure(format!(
+        "Not enough privileges: {name} tells which contracts are watched, and is not for analysts here; read the views `windows` and \
+         `blocks`, ask the API for your own contracts, or have the operator set `[store] analyst_contracts`"
+    )))
 }
 
 /// Whether a parenthesis holds names and nothing else.
